@@ -1,0 +1,1 @@
+"""The catalog: facts about pictures, files, jobs and spaces, in SQL."""

@@ -1,0 +1,73 @@
+"""Opening the catalog's database: connection settings and migrations."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from sqlalchemy import Engine, create_engine, event, inspect, text
+
+from storage.errors import LibraryTooNew
+
+HEAD_REVISION = "0001"
+"""The newest migration; compared at every open, so that Alembic is only loaded to migrate."""
+
+BUSY_TIMEOUT_S = 30
+
+
+def open_database(url: str, data_dir: Path) -> Engine:
+    """Connect and bring the schema up to date.
+
+    Raises LibraryTooNew when a later version has written the catalog.
+    """
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+    found = _schema_revision(engine)
+    if found != HEAD_REVISION:
+        with FileLock(data_dir / "migrate.lock"):
+            _migrate(engine, url)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # A commit that has returned must outlive a power cut; in WAL mode NORMAL would not.
+        cursor.execute("PRAGMA synchronous = FULL")
+
+
+def _schema_revision(engine: Engine) -> str | None:
+    if not inspect(engine).has_table("alembic_version"):
+        return None
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(engine: Engine, url: str) -> None:
+    found = _schema_revision(engine)
+    if found == HEAD_REVISION:  # another process was quicker
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise LibraryTooNew(
+            f"The catalog {_without_password(url)} was written by a newer Polyglance (schema "
+            f"{found}; this version knows up to {HEAD_REVISION}). Upgrade Polyglance to open it."
+        )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy import make_url
+
+    return make_url(url).render_as_string(hide_password=True)

@@ -1,0 +1,33 @@
+"""What can go wrong with a library.
+
+LibraryError
+├── LibraryNotFound      no library in this data directory
+├── LibraryTooNew        written by a newer Polyglance than this one
+├── LibraryDamaged       a file that the catalog names is missing or is not what it was
+├── LibraryBusy          another writer holds the lock
+└── SpaceMismatch        the library's embeddings come from another model
+"""
+
+
+class LibraryError(Exception):
+    """Base of all errors that the storage raises on purpose."""
+
+
+class LibraryNotFound(LibraryError):
+    """There is no library here (yet)."""
+
+
+class LibraryTooNew(LibraryError):
+    """The catalog's schema is one that this version does not know."""
+
+
+class LibraryDamaged(LibraryError):
+    """Something that the catalog names is missing or unreadable."""
+
+
+class LibraryBusy(LibraryError):
+    """Another process is writing; the message says which and since when."""
+
+
+class SpaceMismatch(LibraryError):
+    """An encoder and the library's active space have different fingerprints."""

@@ -1,0 +1,162 @@
+"""The library on disk: where everything lies, and the way in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, func, insert, select
+
+from storage.atomic import sweep_temporaries
+from storage.catalog.database import open_database
+from storage.catalog.schema import Counter, Embedding, Shard
+from storage.errors import LibraryNotFound
+from storage.jobs import mark_dead_jobs
+from storage.lock import writer_lock
+from storage.records import SpaceFacts, SpaceRecord
+from storage.shards import read_shard
+from storage.snapshot import SnapshotReader, tail_count
+from storage.spaces import active_space, create_space, require_same_space
+from storage.thumbnails import Thumbnails
+from storage.vector_index import Manifest, build_generation, load_index, read_manifest
+from storage.writer import LibraryWriter
+
+FOLD_ROWS = 1000
+FOLD_SHARE = 0.05
+"""A new generation is built when the tail has more rows than both of these say (the second is a
+share of what is indexed): a tail is searched exactly and costs little while it is short."""
+
+
+class Library:
+    """An open library. Readers may be many; writing goes through `writer`.
+
+    data_dir holds `catalog.db`, `embeddings/<space>/`, `index/<space>/` and `thumbnails/`.
+    """
+
+    def __init__(self, data_dir: Path, engine: Engine) -> None:
+        self.data_dir = data_dir
+        self.engine = engine
+        self.thumbnails = Thumbnails(data_dir / "thumbnails")
+
+    @classmethod
+    def open(cls, data_dir: Path, *, create: bool = False) -> "Library":
+        """Raises LibraryNotFound, unless `create`; LibraryTooNew."""
+        data_dir = data_dir.absolute()
+        catalog = data_dir / "catalog.db"
+        if not catalog.exists():
+            if not create:
+                raise LibraryNotFound(
+                    f"There is no library in {data_dir}. Make one by indexing a folder of "
+                    "pictures (polyglance index FOLDER), or name another with --data-dir."
+                )
+            data_dir.mkdir(parents=True, exist_ok=True)
+        engine = open_database(f"sqlite:///{catalog}", data_dir)
+        _ensure_counters(engine)
+        return cls(data_dir, engine)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def active_space(self) -> SpaceRecord | None:
+        return active_space(self.engine)
+
+    def golden_path(self, fingerprint: str) -> Path:
+        """Where the encoder's self-test keeps its reference embeddings."""
+        return self.data_dir / "embeddings" / fingerprint[:16] / "golden.npz"
+
+    def reader(self, space: SpaceRecord) -> SnapshotReader:
+        return SnapshotReader(
+            self.engine, space, self._shard_folder(space), self._index_folder(space)
+        )
+
+    @contextmanager
+    def writer(self, purpose: str, facts: SpaceFacts) -> Iterator[LibraryWriter]:
+        """Hold the write lock, with the encoder's space the active one.
+
+        Raises LibraryBusy; SpaceMismatch when the library's embeddings are another model's.
+        """
+        with writer_lock(self.data_dir, purpose):
+            space = active_space(self.engine)
+            if space is None:
+                space = create_space(self.engine, facts)
+            require_same_space(space, facts, self.data_dir)
+            mark_dead_jobs(self.engine)
+            self._sweep(space)
+            yield LibraryWriter(self.engine, self._shard_folder(space), space)
+
+    def fold(self, writer: LibraryWriter, *, force: bool = False) -> Manifest | None:
+        """Build a new index generation when the tail has grown long; None when it has not.
+
+        Only under the write lock, which `writer` stands for.
+        """
+        space = writer.space
+        folder = self._index_folder(space)
+        manifest = read_manifest(folder)
+        if manifest is not None and load_index(folder, manifest) is None:
+            manifest = None
+        covered, indexed = (manifest.last_shard_id, manifest.count) if manifest else (0, 0)
+        tail = tail_count(self.engine, space.id, covered)
+        if not force and tail <= max(FOLD_ROWS, FOLD_SHARE * indexed):
+            return None
+        writer.purge_deleted()
+        shards = self._shards(space)
+        last = shards[-1][0] if shards else 0
+        return build_generation(
+            folder, space.fingerprint, space.dim, self._live_blocks(space, shards), last
+        )
+
+    def manifest(self, space: SpaceRecord) -> Manifest | None:
+        return read_manifest(self._index_folder(space))
+
+    def size_bytes(self) -> int:
+        """What the library takes on disk."""
+        return sum(path.stat().st_size for path in self.data_dir.rglob("*") if path.is_file())
+
+    def _live_blocks(
+        self, space: SpaceRecord, shards: list[tuple[int, str]]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """Shard by shard, the rows that the catalog still names."""
+        for shard_id, name in shards:
+            image_ids, embeddings = read_shard(self._shard_folder(space), name)
+            with self.engine.connect() as connection:
+                named = connection.execute(
+                    select(Embedding.row)
+                    .where(Embedding.shard_id == shard_id, Embedding.space_id == space.id)
+                    .order_by(Embedding.row)
+                ).scalars()
+                rows = np.fromiter(named, dtype=np.int64)
+            if len(rows):
+                yield image_ids[rows], embeddings[rows]
+
+    def _shards(self, space: SpaceRecord) -> list[tuple[int, str]]:
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                select(Shard.id, Shard.name).where(Shard.space_id == space.id).order_by(Shard.id)
+            )
+            return [(row.id, row.name) for row in rows]
+
+    def _sweep(self, space: SpaceRecord) -> None:
+        """Remove shards that were written and never named, and half-written files."""
+        folder = self._shard_folder(space)
+        named = {name for _, name in self._shards(space)}
+        for path in folder.glob("part-*.parquet"):
+            if path.name not in named:
+                path.unlink()
+        sweep_temporaries(folder)
+        sweep_temporaries(self._index_folder(space))
+
+    def _shard_folder(self, space: SpaceRecord) -> Path:
+        return self.data_dir / "embeddings" / space.fingerprint[:16]
+
+    def _index_folder(self, space: SpaceRecord) -> Path:
+        return self.data_dir / "index" / space.fingerprint[:16]
+
+
+def _ensure_counters(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if connection.execute(select(func.count()).select_from(Counter)).scalar_one():
+            return
+    with engine.begin() as connection:
+        for name in ("commit", "image_id"):
+            connection.execute(insert(Counter).values(name=name, value=0))
