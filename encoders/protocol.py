@@ -51,6 +51,10 @@ class Encoder(Protocol):
     def space(self) -> EmbeddingSpace: ...
 
     @property
+    def notice(self) -> str | None:
+        """What users must know of this encoder, such as that it is a stand-in; None if nothing."""
+
+    @property
     def min_decode_side(self) -> int:
         """Pixels: a picture shrunk while it is decoded must keep both sides at least this long.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from math import cos, radians
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def count_by_collection(engine: Engine) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _shown() -> "Select[tuple[object, ...]]":
+def _shown() -> Any:
     """Images with the file that each is shown by: the one known longest."""
     first = select(func.min(Location.id)).where(Location.image_id == Image.id).scalar_subquery()
     return (
@@ -91,7 +92,7 @@ def _shown() -> "Select[tuple[object, ...]]":
     )
 
 
-def _record(row: "Row[tuple[object, ...]]") -> ImageRecord:
+def _record(row: Row[Any]) -> ImageRecord:
     facts = dict(row._mapping)
     offset = facts.pop("taken_offset_minutes")
     facts.pop("deleted_at")
@@ -101,7 +102,7 @@ def _record(row: "Row[tuple[object, ...]]") -> ImageRecord:
     return ImageRecord(**facts)
 
 
-def _matching(chosen: PictureFilter) -> Select[tuple[int]]:
+def _matching(chosen: PictureFilter) -> Select[Any]:
     query = select(Image.id).where(Image.deleted_at.is_(None), *_image_conditions(chosen))
     where_it_lies = _location_conditions(chosen)
     if where_it_lies:

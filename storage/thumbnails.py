@@ -4,6 +4,9 @@ from pathlib import Path
 
 from storage.atomic import write_atomic
 
+STORED_SIDE = 512
+"""Pixels of the longer side of the thumbnail that the indexer makes; others on demand."""
+
 
 class Thumbnails:
     """WebP bytes by (sha256, longest side in pixels)."""

@@ -1,0 +1,130 @@
+"""Records of the storage and results of the engine → the API's answers."""
+
+from flask import url_for
+
+from search import schemas
+from search.engine import RankedImage, SearchEngine, SearchResult
+from storage.files import locations_of
+from storage.jobs import count_failures
+from storage.pictures import count_by_collection, count_images
+from storage.records import FailureRecord, ImageRecord, JobRecord
+
+
+def _urls(image_id: int) -> dict[str, str]:
+    return {
+        "thumbnail_url": url_for("api.image_thumbnail", image_id=image_id),
+        "image_url": url_for("api.image_file", image_id=image_id),
+        "page_url": f"/pictures/{image_id}",
+    }
+
+
+def hit(ranked: RankedImage) -> schemas.Hit:
+    image = ranked.image
+    return schemas.Hit(
+        id=image.id,
+        score=round(ranked.score, 6),
+        relevance=round(ranked.relevance, 4),
+        path=shown_path(image.path),
+        collection=image.collection,
+        width=image.width,
+        height=image.height,
+        format=image.format,
+        taken_at=image.taken_at,
+        caption=None,
+        dominant_color=image.dominant_color,
+        **_urls(image.id),
+    )
+
+
+def search_answer(result: SearchResult, engine: SearchEngine) -> schemas.SearchAnswer:
+    return schemas.SearchAnswer(
+        hits=[hit(each) for each in result.hits],
+        next_cursor=result.next_cursor,
+        total=result.total,
+        exact=result.exact,
+        nothing_relevant=result.nothing_relevant,
+        model=engine.space.checkpoint,
+        language=None,
+        took_ms=schemas.Took(
+            embed=round(result.embed_ms, 2),
+            search=round(result.search_ms, 2),
+            total=round(result.total_ms, 2),
+        ),
+        warnings=result.warnings,
+    )
+
+
+def picture(image: ImageRecord, engine: SearchEngine) -> schemas.Picture:
+    locations = locations_of(engine.library.engine, image.id)
+    return schemas.Picture(
+        id=image.id,
+        sha256=image.sha256.hex(),
+        path=shown_path(image.path),
+        collection=image.collection,
+        locations=[
+            schemas.Location(path=shown_path(each.path), collection=each.collection)
+            for _, each in locations
+        ],
+        width=image.width,
+        height=image.height,
+        format=image.format,
+        size_bytes=image.size_bytes,
+        taken_at=image.taken_at,
+        camera=image.camera,
+        lens=image.lens,
+        latitude=image.latitude,
+        longitude=image.longitude,
+        dominant_color=image.dominant_color,
+        added_at=image.added_at.isoformat(timespec="seconds"),
+        **_urls(image.id),
+    )
+
+
+def stats(engine: SearchEngine) -> schemas.Stats:
+    snapshot = engine.snapshot()
+    manifest = snapshot.manifest
+    catalog = engine.library.engine
+    return schemas.Stats(
+        pictures=count_images(catalog),
+        searchable=len(snapshot.image_ids),
+        unreadable_files=count_failures(catalog),
+        collections=count_by_collection(catalog),
+        model=engine.space.checkpoint,
+        model_notice=engine.encoder.notice,
+        dim=engine.space.dim,
+        fingerprint=engine.space.fingerprint,
+        index_kind=manifest.kind if manifest else None,
+        index_generation=manifest.generation if manifest else None,
+        tail=len(snapshot.tail_ids),
+        size_bytes=engine.library.size_bytes(),
+    )
+
+
+def job(record: JobRecord) -> schemas.Job:
+    finished = record.finished_at
+    return schemas.Job(
+        id=record.id,
+        kind=record.kind,
+        status=record.status,
+        model=record.checkpoint,
+        sources=[shown_path(source) for source in record.sources],
+        started_at=record.started_at.isoformat(timespec="seconds"),
+        finished_at=finished.isoformat(timespec="seconds") if finished else None,
+        counts=record.counts,
+        error=record.error,
+    )
+
+
+def job_detail(record: JobRecord, failures: list[FailureRecord]) -> schemas.JobDetail:
+    return schemas.JobDetail(
+        **job(record).model_dump(),
+        failures=[
+            schemas.JobFailure(path=shown_path(each.path), kind=each.kind, reason=each.reason)
+            for each in failures
+        ],
+    )
+
+
+def shown_path(path: str) -> str:
+    """A file's name for reading: bytes that are no UTF-8 become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

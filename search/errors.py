@@ -1,0 +1,40 @@
+"""What can be wrong with a request.
+
+SearchError
+├── InvalidRequest      the request can't be answered as it stands; names each field
+├── ImageUnknown        no picture of that id
+└── PictureRejected     the picture sent along can't be used
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldError:
+    field: str
+    """Dotted path in the request, such as "filters.near.lat"; "" for the whole."""
+    message: str
+
+
+class SearchError(Exception):
+    """Base of all errors that the engine raises on purpose."""
+
+
+class InvalidRequest(SearchError):
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.message}" for each in errors))
+        self.errors = errors
+
+
+class ImageUnknown(SearchError):
+    def __init__(self, image_id: int) -> None:
+        super().__init__(f"There is no picture {image_id} in this library.")
+        self.image_id = image_id
+
+
+class PictureRejected(SearchError):
+    """kind: as in `imaging.UnreadableImage`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -1,0 +1,72 @@
+"""HTTP requests → validated search requests."""
+
+import base64
+from typing import Any
+
+from flask import Request, json
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from search.errors import FieldError, InvalidRequest
+from search.schemas import SearchRequest, parse_request
+
+LISTS = ("collection", "format")
+FILTER_FIELDS = (
+    "path",
+    "taken_after",
+    "taken_before",
+    "camera",
+    "orientation",
+    "min_width",
+    "min_height",
+)
+PLAIN_FIELDS = ("limit", "cursor", "min_relevance")
+
+
+def search_request_from_args(args: MultiDict[str, str]) -> SearchRequest:
+    """`q`, `not` (repeated), `limit`, `cursor`, `min_relevance`, and the filters by name."""
+    known = {"q", "not", *PLAIN_FIELDS, *FILTER_FIELDS, *LISTS}
+    unknown = sorted(set(args) - known)
+    if unknown:
+        raise InvalidRequest(*(FieldError(name, "is not a parameter") for name in unknown))
+    filters: dict[str, Any] = {name: args[name] for name in FILTER_FIELDS if args.get(name)}
+    filters.update({name: args.getlist(name) for name in LISTS if args.get(name)})
+    fields: dict[str, Any] = {name: args[name] for name in PLAIN_FIELDS if args.get(name)}
+    fields["query"] = args.get("q")
+    fields["negative"] = [{"text": text} for text in args.getlist("not")]
+    fields["filters"] = filters
+    return parse_request(SearchRequest, fields)
+
+
+def search_request(request: Request) -> SearchRequest:
+    """A JSON body; or multipart, with the picture as the part `image` and the rest either as a
+    JSON part `request` or as plain parts."""
+    if request.mimetype == "application/json":
+        return parse_request(SearchRequest, _object(request.get_data(as_text=True)))
+    if request.mimetype == "multipart/form-data":
+        return parse_request(SearchRequest, _from_form(request))
+    raise UnsupportedMediaType("Send application/json or multipart/form-data.")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise BadRequest(f"The body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadRequest("The body is JSON, but not an object.")
+    return value
+
+
+def _from_form(request: Request) -> dict[str, Any]:
+    form = request.form
+    fields = _object(form["request"]) if "request" in form else {}
+    for name in ("query", *PLAIN_FIELDS):
+        if form.get(name):
+            fields[name] = form[name]
+    if "filters" in form:
+        fields["filters"] = _object(form["filters"])
+    upload = request.files.get("image")
+    if upload is not None:
+        fields["image"] = {"base64": base64.b64encode(upload.read()).decode("ascii")}
+    return fields
