@@ -61,10 +61,6 @@ class Library:
     def active_space(self) -> SpaceRecord | None:
         return active_space(self.engine)
 
-    def golden_path(self, fingerprint: str) -> Path:
-        """Where the encoder's self-test keeps its reference embeddings."""
-        return self.data_dir / "embeddings" / fingerprint[:16] / "golden.npz"
-
     def reader(self, space: SpaceRecord) -> SnapshotReader:
         return SnapshotReader(
             self.engine, space, self._shard_folder(space), self._index_folder(space)

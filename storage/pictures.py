@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy.orm import aliased
 
 from storage.catalog.schema import Collection, Embedding, Image, Location
 from storage.records import ImageRecord, PictureFilter
@@ -83,7 +84,13 @@ def count_by_collection(engine: Engine) -> dict[str, int]:
 
 def _shown() -> Any:
     """Images with the file that each is shown by: the one known longest."""
-    first = select(func.min(Location.id)).where(Location.image_id == Image.id).scalar_subquery()
+    files = aliased(Location)
+    first = (
+        select(func.min(files.id))
+        .where(files.image_id == Image.id)
+        .correlate(Image)
+        .scalar_subquery()
+    )
     return (
         select(Image, Location.path, Collection.name.label("collection"))
         .join(Location, Location.id == first)

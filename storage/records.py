@@ -110,6 +110,7 @@ class KnownFile:
     mtime_ns: int
     location_id: int | None
     """None for a failure."""
+    image_id: int | None
     collection_id: int | None
     embedded: bool
     """The image has an embedding in the space asked about."""

@@ -1,0 +1,2 @@
+"""The `polyglance` command. The only place that reads config.yaml and the environment, and wires
+the other packages together."""

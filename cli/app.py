@@ -1,0 +1,81 @@
+"""What every command shares: the configuration, the library, the encoder."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from cli.config import Config
+    from encoders import Encoder
+    from search.engine import SearchEngine
+    from storage.library import Library
+
+REMEDIES = """\
+You can
+  - connect to the internet (or set HF_ENDPOINT to a mirror) and try again,
+  - name a folder that holds the model: --model FOLDER,
+  - use the small stand-in that comes with Polyglance: --model starter."""
+
+
+@dataclass
+class App:
+    """One run of the command line."""
+
+    config_file: Path | None
+    data_dir: Path | None
+
+    @cached_property
+    def config(self) -> "Config":
+        from cli.config import load_config
+
+        return load_config(self.config_file, os.environ, data_dir=self.data_dir)
+
+    def open_library(self, *, create: bool = False) -> "Library":
+        from storage.library import Library
+
+        try:
+            return Library.open(self.config.data_dir, create=create)
+        except OSError as error:
+            raise CommandError(
+                f"The data directory {self.config.data_dir} can't be used: {error.strerror}. "
+                "Name another with --data-dir."
+            ) from error
+
+    def load_encoder(self, checkpoint: str, golden_home: Path) -> "Encoder":
+        """Load, and prove by the self-test that it is what it was.
+
+        golden_home: the folder below which reference embeddings are kept. Raises EncoderError.
+        """
+        from encoders.selftest import GoldenFile, run_self_test
+
+        from encoders import CheckpointNotFound, CheckpointUnavailable
+        from encoders.load import load_encoder
+
+        click.echo(f"Loading the model {checkpoint} …", err=True)
+        try:
+            encoder = load_encoder(checkpoint, self.config.encoder)
+        except (CheckpointNotFound, CheckpointUnavailable) as error:
+            raise CommandError(f"{error}\n{REMEDIES}") from error
+        run_self_test(
+            encoder, GoldenFile(golden_home / "golden" / f"{encoder.space.fingerprint[:16]}.npz")
+        )
+        return encoder
+
+    def open_engine(self, library: "Library") -> "SearchEngine":
+        """The engine over the library's active space, with the model that made it."""
+        from search.engine import SearchEngine
+
+        space = library.active_space()
+        if space is None:
+            raise CommandError(
+                f"The library in {library.data_dir} is empty. Index a folder first: "
+                "polyglance index FOLDER"
+            )
+        encoder = self.load_encoder(space.checkpoint, library.data_dir)
+        return SearchEngine(library, encoder, self.config.search)

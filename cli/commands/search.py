@@ -1,0 +1,111 @@
+"""polyglance search"""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.app import App
+from cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from search.engine import SearchEngine, SearchResult
+
+WEIGHTED = re.compile(r"(?P<weight>\d+(?:\.\d+)?):(?P<text>.+)", re.DOTALL)
+
+
+@click.command("search", epilog='A weight may stand before a query: polyglance search "2:cat" snow')
+@click.argument("queries", metavar="[QUERY…]", nargs=-1)
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    help="Search by this picture (with the queries, if there are any).",
+)
+@click.option("--not", "negatives", metavar="TEXT", multiple=True, help="What should not be there.")
+@click.option("-k", "limit", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("--collection", metavar="NAME", multiple=True, help="Only pictures of this one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(  # noqa: PLR0913, PLR0917  (an option each)
+    app: App,
+    queries: tuple[str, ...],
+    image: Path | None,
+    negatives: tuple[str, ...],
+    limit: int,
+    collection: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Search from the shell, in any language."""
+    if not queries and image is None:
+        raise click.UsageError("Say what to look for: a QUERY, or a picture with --image FILE.")
+    fields: dict[str, Any] = {
+        "positive": [_term(query) for query in queries],
+        "negative": [{"text": text} for text in negatives],
+        "filters": {"collection": list(collection)},
+        "limit": limit,
+    }
+    if image is not None:
+        fields["image"] = {"base64": _read_picture(image)}
+    from search.schemas import SearchRequest, parse_request
+
+    request = parse_request(SearchRequest, fields)
+    engine = app.open_engine(app.open_library())
+    result = engine.search(request)
+    if as_json:
+        click.echo(json.dumps(_as_json(engine, result), ensure_ascii=False))
+        return
+    for warning in result.warnings:
+        click.echo(warning, err=True)
+    if result.nothing_relevant:
+        click.echo("Nothing in the library matches well; the nearest are:", err=True)
+    for hit in result.hits:
+        click.echo(f"{hit.relevance:6.1%}  {hit.score:+.3f}  {_file_of(engine, hit.image.id)}")
+
+
+def _term(query: str) -> dict[str, Any]:
+    weighted = WEIGHTED.fullmatch(query)
+    if weighted is None:
+        return {"text": query}
+    return {"text": weighted["text"], "weight": float(weighted["weight"])}
+
+
+def _read_picture(path: Path) -> str:
+    try:
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}.") from error
+
+
+def _file_of(engine: "SearchEngine", image_id: int) -> str:
+    from storage.files import locations_of
+
+    locations = locations_of(engine.library.engine, image_id)
+    return click.format_filename(locations[0][1].absolute) if locations else "(no file)"
+
+
+def _as_json(engine: "SearchEngine", result: "SearchResult") -> dict[str, Any]:
+    return {
+        "hits": [
+            {
+                "id": hit.image.id,
+                "score": round(hit.score, 6),
+                "relevance": round(hit.relevance, 4),
+                "file": _file_of(engine, hit.image.id),
+                "path": click.format_filename(hit.image.path),
+                "collection": hit.image.collection,
+                "width": hit.image.width,
+                "height": hit.image.height,
+                "format": hit.image.format,
+                "taken_at": hit.image.taken_at,
+            }
+            for hit in result.hits
+        ],
+        "total": result.total,
+        "exact": result.exact,
+        "nothing_relevant": result.nothing_relevant,
+        "model": engine.space.checkpoint,
+        "warnings": result.warnings,
+    }

@@ -1,0 +1,1 @@
+"""Batch jobs: scan → read and decode → embed → commit. Imports encoders, imaging and storage."""

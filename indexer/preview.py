@@ -1,0 +1,60 @@
+"""What a job would do, without doing any of it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from indexer.config import IndexConfig
+from indexer.report import Counts
+from indexer.scan import (
+    UNREGISTERED,
+    Compared,
+    Source,
+    known_below,
+    pictures_compared,
+    resolve_source,
+    unregistered_source,
+)
+from storage.files import list_roots
+from storage.library import Library
+from storage.records import KnownFile
+
+
+def preview(library: Library | None, names: Sequence[str], config: IndexConfig) -> Counts:
+    """Compare sources with the catalog; None is a library that is yet to be made.
+
+    Moved files count as new: telling them takes reading. Raises SourceError.
+    """
+    counts = Counts()
+    for name in names:
+        source, known = _source_and_known(library, resolve_source(name))
+        for compared in pictures_compared(source, known, config.exclude, lambda _: None):
+            _count(compared, counts)
+    return counts
+
+
+def _source_and_known(library: Library | None, path: Path) -> tuple[Source, Iterator[KnownFile]]:
+    source = unregistered_source(path)
+    if library is None:
+        return source, iter(())
+    for root in list_roots(library.engine):
+        if source.root.path == root.path or root.path in source.root.path.parents:
+            source = Source.within(root, path)
+    space = library.active_space()
+    space_id = UNREGISTERED if space is None else space.id
+    return source, known_below(library.engine, source, space_id)
+
+
+def _count(compared: Compared, counts: Counts) -> None:
+    if compared.found is None:
+        known = compared.known
+        counts.removed += int(known is not None and known.location_id is not None)
+        return
+    counts.seen += 1
+    if compared.verdict == "new":
+        counts.new += 1
+    elif compared.verdict == "changed":
+        counts.changed += 1
+    elif compared.verdict == "unchanged":
+        counts.unchanged += 1
+    else:
+        counts.failed += 1
