@@ -1,6 +1,8 @@
 """Files that are either wholly there or not there at all, also after a power cut."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +18,20 @@ def fsync_dir(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
+def write_atomic(
+    path: Path,
+    write: Callable[[Path], object],
+    *,
+    durable: bool = True,
+    beside: Path | None = None,
+) -> None:
     """Have `write` fill a temporary file, then give it its name in one rename.
 
     durable: flush to the disk before and after the rename; derived files can do without.
+    beside: folder for the temporary file, on the same disk; that of `path` by default.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    writer = f"{os.getpid()}-{threading.get_ident()}"
+    temporary = (beside or path.parent) / f".{path.name}.{writer}.tmp"
     try:
         write(temporary)
         if durable:
@@ -35,7 +45,8 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, durable: bool =
         fsync_dir(path.parent)
 
 
-def sweep_temporaries(folder: Path) -> None:
+def sweep_temporaries(folder: Path, older_than_s: float = 0) -> None:
     """Remove what a killed process left half-written."""
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+        if time.time() - leftover.stat().st_mtime >= older_than_s:
+            leftover.unlink(missing_ok=True)

@@ -141,6 +141,7 @@ class Library:
                 path.unlink()
         sweep_temporaries(folder)
         sweep_temporaries(self._index_folder(space))
+        self.thumbnails.sweep()
 
     def _shard_folder(self, space: SpaceRecord) -> Path:
         return self.data_dir / "embeddings" / space.fingerprint[:16]

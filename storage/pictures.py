@@ -93,6 +93,7 @@ def _shown() -> Any:
     )
     return (
         select(Image, Location.path, Collection.name.label("collection"))
+        .select_from(Image)
         .join(Location, Location.id == first)
         .join(Collection, Collection.id == Location.collection_id)
         .where(Image.deleted_at.is_(None))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from storage.atomic import write_atomic
+from storage.atomic import sweep_temporaries, write_atomic
 
 STORED_SIDE = 512
 """Pixels of the longer side of the thumbnail that the indexer makes; others on demand."""
@@ -13,6 +13,11 @@ class Thumbnails:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._incoming = folder / "incoming"
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-written; a server may be writing right now."""
+        sweep_temporaries(self._incoming, older_than_s=3600)
 
     def path(self, sha256: bytes, side: int) -> Path:
         digest = sha256.hex()
@@ -24,7 +29,8 @@ class Thumbnails:
     def put(self, sha256: bytes, side: int, webp: bytes) -> None:
         path = self.path(sha256, side)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, lambda to: to.write_bytes(webp), durable=False)
+        self._incoming.mkdir(exist_ok=True)
+        write_atomic(path, lambda to: to.write_bytes(webp), durable=False, beside=self._incoming)
 
     def get(self, sha256: bytes, side: int) -> bytes | None:
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
 from storage.errors import LibraryTooNew
 
@@ -22,7 +22,8 @@ def open_database(url: str, data_dir: Path) -> Engine:
     """
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin)
     found = _schema_revision(engine)
     if found != HEAD_REVISION:
         with FileLock(data_dir / "migrate.lock"):
@@ -30,13 +31,20 @@ def open_database(url: str, data_dir: Path) -> Engine:
     return engine
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # The driver would begin a transaction only before an INSERT and its like: a migration would
+    # not be one, and the queries of one reader would not see one state. We begin it ourselves.
+    connection.isolation_level = None
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         # A commit that has returned must outlive a power cut; in WAL mode NORMAL would not.
         cursor.execute("PRAGMA synchronous = FULL")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _schema_revision(engine: Engine) -> str | None:
