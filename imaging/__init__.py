@@ -1,9 +1,10 @@
 """Bytes → an upright RGB picture, its facts and its thumbnail, guarded. Imports nothing of ours."""
 
-from imaging.decode import DecodedImage, DecodeLimits, decode_image
+from imaging.decode import DecodedImage, decode_image
 from imaging.errors import UnreadableImage
 from imaging.facts import ImageFacts
 from imaging.formats import PICTURE_SUFFIXES, sniff_format
+from imaging.guards import DecodeLimits
 from imaging.thumbnail import THUMBNAIL_MIME, dominant_color, make_thumbnail
 
 __all__ = [

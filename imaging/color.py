@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-_PROFILE_SPACES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
-
 # Colours moved by less than this (of 255) by a profile are left as they are: the profile is sRGB
 # by another name.
 _UNSEEN_DIFFERENCE = 2
 
 # A profile larger than this is no profile; CMYK ones of 2 MB are usual.
-_MAX_PROFILE_BYTES = 8 * 1024 * 1024
+_MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -63,20 +61,20 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _scaled_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Numbers without a declared range → uint8: by the customary range they fit, else their own."""
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return np.zeros(values.shape, np.uint8)
-    low, high = float(finite.min()), float(finite.max())
-    customary = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
-    for top in customary:
-        if low >= 0 and high <= top:
-            low, high = 0.0, top
-            break
-    scaled = (values.astype(np.float32) - low) * np.float32(255.0 / max(high - low, 1e-30))
-    within = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255)
-    rounded: NDArray[np.uint8] = within.round().astype(np.uint8)
-    return rounded
+    """Numbers without a declared range → 0–255: by the usual range they fit, else by their own."""
+    scaled = values.astype(np.float32)
+    finite = np.isfinite(scaled)
+    low = float(scaled.min(where=finite, initial=np.inf))
+    high = float(scaled.max(where=finite, initial=-np.inf))
+    usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+    top = next((top for top in usual if low >= 0 and high <= top), None)
+    if top is not None:
+        low, high = 0.0, top
+    with np.errstate(all="ignore"):
+        scaled -= low
+        scaled *= 255.0 / (high - low) if high > low else 0.0
+        np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    return scaled.clip(0, 255, out=scaled).round(out=scaled).astype(np.uint8)
 
 
 def _apply_profile(color: Image.Image, profile: object) -> Image.Image:
@@ -92,8 +90,6 @@ def _transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform 
     """None where there is nothing to do: broken, meant for other modes, or sRGB already."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if _PROFILE_SPACES.get(opened.profile.xcolor_space) != mode:
-            return None
         transform = ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
         probe = _probe(mode)
         difference = np.asarray(transform.apply(probe), np.int16) - np.asarray(

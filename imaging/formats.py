@@ -1,5 +1,7 @@
 """What kind of picture bytes are, told from the bytes themselves."""
 
+import codecs
+
 from imaging.errors import UnreadableImage
 
 _READ_SUFFIXES = {
@@ -46,6 +48,8 @@ _OTHER_PICTURES = (
     (b"FOVb", "a camera RAW file"),
 )
 _NO_PICTURES = (
+    (b"\xff\xfe", "plain text"),
+    (b"\xfe\xff", "plain text"),
     (b"%PDF", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -58,6 +62,9 @@ def sniff_format(head: bytes) -> str | None:
 
     One of jpeg, png, gif, webp, tiff, bmp, avif, heif; None for anything else.
     """
+    if head[8:10] == b"CR":
+        # Canon's RAW is a TIFF around a preview.
+        return None
     for start, name in _STARTS:
         if head.startswith(start):
             return name
@@ -102,7 +109,7 @@ def _other_picture(head: bytes) -> str | None:
     """The kind of picture that is known by sight only."""
     if sniff_format(head) == "heif":
         return "a HEIC/HEIF picture"
-    if head[4:12] == b"ftypcrx ":
+    if head[4:12] == b"ftypcrx " or (head[:2] == b"II" and head[8:10] == b"CR"):
         return "a camera RAW file"
     for start, kind in _OTHER_PICTURES:
         if head.startswith(start):
@@ -128,8 +135,8 @@ def _look(head: bytes) -> str:
 def _as_text(head: bytes) -> str:
     """Lower-case text without leading white space; empty where the bytes are no text."""
     try:
-        # A multi-byte character may be cut at the end.
-        text = head[: max(len(head) - 3, 1)].decode("utf-8-sig").lstrip().lower()
+        # Not the plain `decode`: the last character may be cut in two.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head).lstrip().lower()
     except UnicodeDecodeError:
         return ""
     readable = all(letter.isprintable() or letter.isspace() for letter in text)
