@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from search.engine import SearchEngine
     from storage.library import Library
 
-REMEDIES = """\
-You can
-  - connect to the internet (or set HF_ENDPOINT to a mirror) and try again,
-  - name a folder that holds the model: --model FOLDER,
-  - use the small stand-in that comes with Polyglance: --model starter."""
-
 
 @dataclass
 class App:
@@ -52,19 +46,13 @@ class App:
 
         golden_home: the folder below which reference embeddings are kept. Raises EncoderError.
         """
-        from encoders.selftest import GoldenFile, run_self_test
-
-        from encoders import CheckpointNotFound, CheckpointUnavailable
         from encoders.load import load_encoder
+        from encoders.selftest import NpzGoldenStore, run_self_test
 
         click.echo(f"Loading the model {checkpoint} …", err=True)
-        try:
-            encoder = load_encoder(checkpoint, self.config.encoder)
-        except (CheckpointNotFound, CheckpointUnavailable) as error:
-            raise CommandError(f"{error}\n{REMEDIES}") from error
-        run_self_test(
-            encoder, GoldenFile(golden_home / "golden" / f"{encoder.space.fingerprint[:16]}.npz")
-        )
+        encoder = load_encoder(checkpoint, self.config.encoder)
+        golden = golden_home / "golden" / f"{encoder.space.fingerprint[:16]}.npz"
+        run_self_test(encoder, NpzGoldenStore(golden))
         return encoder
 
     def open_engine(self, library: "Library") -> "SearchEngine":

@@ -1,16 +1,17 @@
 """Running the web server."""
 
 import errno
+import socket
 from collections.abc import Callable
 
 import click
 import waitress
-from webui.app import create_app
-from webui.config import WebConfig
 
 from cli.config import ServeConfig
 from cli.errors import CommandError
 from search.engine import SearchEngine
+from webui.app import create_app
+from webui.config import WebConfig
 
 
 def serve_forever(
@@ -18,14 +19,17 @@ def serve_forever(
 ) -> None:
     """Serve until interrupted. when_ready is told the address. Raises CommandError."""
     app = create_app(engine, WebConfig(model_notice=engine.encoder.notice))
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        server = waitress.create_server(
-            app, host=config.host, port=config.port, threads=config.threads, ident="polyglance"
-        )
+        # Bound by ourselves: waitress leaves its own socket open when it can't have the port.
+        listening = socket.create_server((config.host, config.port), family=family)
     except OSError as error:
         raise CommandError(_why_not(error, config)) from error
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    when_ready(f"http://{host}:{server.effective_port}")
+    server = waitress.create_server(
+        app, sockets=[listening], threads=config.threads, ident="polyglance"
+    )
+    host = f"[{config.host}]" if family == socket.AF_INET6 else config.host
+    when_ready(f"http://{host}:{listening.getsockname()[1]}")
     try:
         server.run()
     finally:

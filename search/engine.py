@@ -194,7 +194,8 @@ class SearchEngine:
             return known
         assert image.base64 is not None
         try:
-            data = base64.b64decode(image.base64.partition("base64,")[2] or image.base64)
+            encoded = image.base64.partition("base64,")[2] or image.base64
+            data = base64.b64decode("".join(encoded.split()), validate=True)
         except (binascii.Error, ValueError) as error:
             raise InvalidRequest(FieldError("image.base64", "is not base64")) from error
         embedding: Vector = self.encoder.encode_images([self.decode_upload(data)])[0]

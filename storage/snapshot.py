@@ -19,6 +19,10 @@ from storage.records import SpaceRecord
 from storage.shards import read_shard
 from storage.vector_index import Manifest, load_index, read_manifest
 
+SCORE_DECIMALS = 6
+"""Scores are rounded, so that a picture keeps its place when it goes from the tail, which NumPy
+adds up, into the index, which FAISS adds up in another order."""
+TIE_SLACK = 8
 FLOAT16_OF_NOTHING = np.empty((0, 0), dtype=np.float16)
 
 
@@ -99,10 +103,16 @@ class Snapshot:
         elif len(self.masked):
             selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.masked))
         parameters = faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
-        found = min(limit, self.index.ntotal)
-        scores, ids = self.index.search(query[np.newaxis], found, params=parameters)
-        there = ids[0] >= 0
-        return ids[0][there], scores[0][there]
+        wanted = limit
+        while True:
+            # FAISS breaks ties as it likes: look on until the last place's ties are all there.
+            wanted = min(wanted + TIE_SLACK, self.index.ntotal)
+            found, found_ids = self.index.search(query[np.newaxis], wanted, params=parameters)
+            there = found_ids[0] >= 0
+            ids, scores = found_ids[0][there], found[0][there].round(SCORE_DECIMALS)
+            if len(ids) < wanted or wanted == self.index.ntotal or scores[-1] < scores[limit - 1]:
+                return ids, scores
+            wanted *= 2
 
     def _search_tail(
         self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
@@ -111,7 +121,7 @@ class Snapshot:
         if allowed is not None:
             keep &= np.isin(self.tail_ids, allowed, assume_unique=True)
         ids = self.tail_ids[keep]
-        scores = self.tail[keep].astype(np.float32) @ query
+        scores = (self.tail[keep].astype(np.float32) @ query).round(SCORE_DECIMALS)
         if len(ids) > limit:
             # Keep every tie of the last place, so that the order by id decides among them.
             last = np.partition(scores, len(scores) - limit)[len(scores) - limit]

@@ -1,6 +1,12 @@
 """Fixtures that more than one package's tests use."""
 
+import os
+import tempfile
 from pathlib import Path
+
+# No test may reach a model hub or the user's cache of it; read when huggingface_hub is imported.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="polyglance-test-hub-")
 
 import pytest
 from color_encoder import ColorEncoder
@@ -35,6 +41,14 @@ def pictures(tmp_path: Path) -> Path:
     draw_picture(folder / "plants" / "yellow.png", (255, 220, 0))
     draw_picture(folder / "plants" / "đêm đen.png", (0, 0, 0))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the real classes with a few random weights."""
+    from tiny_checkpoints import build_tiny_siglip2
+
+    return build_tiny_siglip2(tmp_path_factory.mktemp("checkpoints") / "tiny-siglip2")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.app import App
-from cli.errors import CommandError
 
 if TYPE_CHECKING:
     from encoders import Encoder
@@ -56,10 +55,8 @@ def _encoder_or_starter(app: App, home: Path) -> "Encoder":
 
     try:
         return app.load_encoder(app.config.model, home)
-    except CommandError as error:
-        if not isinstance(error.__cause__, (CheckpointNotFound, CheckpointUnavailable)):
-            raise
-        click.echo(f"{error.__cause__}\nThe demo goes on with the starter encoder.", err=True)
+    except (CheckpointNotFound, CheckpointUnavailable) as error:
+        click.echo(f"{error}\nThe demo goes on with the starter encoder.", err=True)
     starter = app.load_encoder(STARTER, home)
     if starter.notice:
         click.echo(starter.notice, err=True)

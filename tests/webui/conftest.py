@@ -1,0 +1,105 @@
+"""A real library of drawn pictures, the app over it, and Chromium on a real server."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import waitress
+from color_encoder import ColorEncoder
+from drawn_library import make_library
+from flask import Flask
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from search.config import SearchConfig
+from search.engine import SearchEngine
+from storage.library import Library
+from webui.app import create_app
+from webui.config import WebConfig
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+CHROMIUM_ARGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NOTICE = "This is an encoder for tests: it sees colours only."
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    library = make_library(tmp_path_factory.mktemp("library"))
+    yield library
+    library.close()
+
+
+@pytest.fixture(scope="session")
+def engine(library: Library) -> SearchEngine:
+    return SearchEngine(library, ColorEncoder(), SearchConfig(max_upload_bytes=300_000))
+
+
+@pytest.fixture(scope="session")
+def app(engine: SearchEngine) -> Flask:
+    return create_app(engine, WebConfig(model_notice=NOTICE, hits_per_page=24))
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def address(app: Flask) -> Iterator[str]:
+    """Of the app on a real server, such as http://127.0.0.1:41234."""
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=server.run, name="server")
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    found = (shutil.which(name) for name in CHROMIUM_NAMES)
+    path = next((each for each in found if each), None)
+    assert path is not None, "These tests drive Chromium: install it (make install does)."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, address: str) -> Iterator[BrowserContext]:
+    context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that fails the test when a script on it fails or the policy is broken."""
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    yield page
+    assert troubles == []
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    folder = Path(os.environ.get("PYTEST_SCREENSHOTS", Path(__file__).parents[1] / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
