@@ -1,5 +1,6 @@
 """Pictures and texts → embeddings. Imports nothing of ours."""
 
+from encoders.config import EncoderConfig
 from encoders.errors import (
     CheckpointNotFound,
     CheckpointUnavailable,
@@ -7,6 +8,7 @@ from encoders.errors import (
     SelfTestFailed,
     UnsupportedCheckpoint,
 )
+from encoders.load import load_encoder
 from encoders.protocol import Embeddings, EmbeddingSpace, Encoder, Preprocessed
 
 __all__ = [
@@ -15,8 +17,10 @@ __all__ = [
     "EmbeddingSpace",
     "Embeddings",
     "Encoder",
+    "EncoderConfig",
     "EncoderError",
     "Preprocessed",
     "SelfTestFailed",
     "UnsupportedCheckpoint",
+    "load_encoder",
 ]

@@ -28,3 +28,8 @@ class UnsupportedCheckpoint(EncoderError):
 
 class SelfTestFailed(EncoderError):
     """A tower, the tokenizer or the padding does not do what it must."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says first, or its name if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -55,6 +55,10 @@ class Encoder(Protocol):
         """What users must know of this encoder, such as that it is a stand-in; None if nothing."""
 
     @property
+    def ignores_case(self) -> bool:
+        """Whether upper and lower case are the same query; the self-test checks that they are."""
+
+    @property
     def min_decode_side(self) -> int:
         """Pixels: a picture shrunk while it is decoded must keep both sides at least this long.
 

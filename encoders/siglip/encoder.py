@@ -1,0 +1,222 @@
+"""SigLIP 2, SigLIP and the CLIP family behind the Encoder protocol."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from platformdirs import user_cache_path
+
+from encoders.checkpoints import LocatedCheckpoint
+from encoders.checkpoints.digest import content_digest
+from encoders.checkpoints.files import check_config, check_files
+from encoders.config import EncoderConfig
+from encoders.devices import choose_device, choose_dtype
+from encoders.errors import EncoderError, UnsupportedCheckpoint, first_line
+from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed
+from encoders.siglip.model import load_model
+from encoders.siglip.pictures import NativeAspect, picture_input
+from encoders.siglip.scores import background_cosines, sigmoid, softmax_bias
+from encoders.siglip.text import text_input
+
+if TYPE_CHECKING:
+    import torch
+
+PREPROCESSING_VERSION = 1
+"""Raise it when the same checkpoint gives other embeddings than before."""
+
+LARGEST_BATCH = {"cuda": 512, "mps": 64, "cpu": 16}
+"""Inputs in one forward pass: more no longer make it faster, cost memory and hold others up."""
+
+
+class DualEncoder:
+    """A picture tower and a text tower of one checkpoint; see the Encoder protocol."""
+
+    def __init__(self, located: LocatedCheckpoint, config: EncoderConfig) -> None:
+        folder, self._checkpoint = located.folder, located.checkpoint
+        self._lock = threading.RLock()
+        self._device = choose_device(config.device)
+        self._largest_batch = LARGEST_BATCH.get(self._device.type, 64)
+        dtype = choose_dtype(config.dtype, self._device)
+        with _damage_explained(self._checkpoint):
+            check_config(folder, self._checkpoint, [path.name for path in folder.iterdir()])
+            check_files(folder, self._checkpoint)
+            self._picture_input = picture_input(folder, self._checkpoint, config.max_num_patches)
+            self._model = load_model(folder, self._checkpoint, dtype)
+            of_model = self._model.config
+            self._text_input = text_input(folder, of_model.text_config, of_model.model_type)
+        self._move_to_device()
+        self._logit_scale = float(self._model.logit_scale.detach().float().exp())
+        bias = getattr(self._model, "logit_bias", None)
+        self._logit_bias = None if bias is None else float(bias.detach().float())
+        self._space = self._embedding_space(located, config)
+
+    def _embedding_space(self, located: LocatedCheckpoint, config: EncoderConfig) -> EmbeddingSpace:
+        settings = {}
+        if isinstance(self._picture_input, NativeAspect):
+            settings["max_num_patches"] = config.max_num_patches
+        cache_dir = config.cache_dir or user_cache_path("polyglance")
+        digest = content_digest(
+            located.folder, located.checkpoint, settings, cache_dir / "digests.json"
+        )
+        return EmbeddingSpace(
+            checkpoint=located.checkpoint,
+            revision=located.revision,
+            dim=self._text_embeddings([""]).shape[1],
+            preprocessing_version=PREPROCESSING_VERSION,
+            content_digest=digest,
+        )
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._space
+
+    @property
+    def notice(self) -> None:
+        return None
+
+    @property
+    def ignores_case(self) -> bool:
+        return self._text_input.ignores_case
+
+    @property
+    def min_decode_side(self) -> int:
+        return self._picture_input.min_decode_side
+
+    def preprocess(self, image: Image.Image) -> Preprocessed:
+        """uint8 of shape (height, width, 3), at the size that the model sees."""
+        return self._picture_input.preprocess(image)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
+        return self.encode_preprocessed([self.preprocess(image) for image in images])
+
+    def encode_preprocessed(self, batch: Sequence[Preprocessed]) -> Embeddings:
+        def embed(positions: Sequence[int]) -> Embeddings:
+            return self._picture_embeddings([batch[position] for position in positions])
+
+        return self._in_batches(len(batch), self._picture_input.groups(batch), embed)
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        def embed(positions: Sequence[int]) -> Embeddings:
+            return self._text_embeddings([texts[position] for position in positions])
+
+        return self._in_batches(len(texts), [list(range(len(texts)))], embed)
+
+    def text_warnings(self, text: str) -> list[str]:
+        tokens, limit = self._text_input.count_tokens(text), self._text_input.max_tokens
+        if tokens <= limit:
+            return []
+        return [
+            f"The query has {tokens} tokens and the model reads the first {limit}; "
+            "what comes after them is not searched for."
+        ]
+
+    def match_probability(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The checkpoint's own sigmoid; for a softmax family one against 1,000 other pictures."""
+        with self._lock:
+            if self._logit_bias is None:
+                self._logit_bias = softmax_bias(background_cosines(self), self._logit_scale)
+        return sigmoid(cosines * np.float32(self._logit_scale) + np.float32(self._logit_bias))
+
+    def _in_batches(
+        self,
+        count: int,
+        groups: Sequence[Sequence[int]],
+        embed: Callable[[Sequence[int]], Embeddings],
+    ) -> Embeddings:
+        """Embed inputs group by group, in halves when the device runs out of memory."""
+        import torch
+
+        embeddings = np.empty((count, self._space.dim), dtype=np.float32)
+        for group in groups:
+            start = 0
+            while start < len(group):
+                part = group[start : start + self._largest_batch]
+                try:
+                    embeddings[list(part)] = embed(part)
+                    start += len(part)
+                    continue
+                except torch.OutOfMemoryError as error:
+                    if len(part) == 1:
+                        raise self._no_memory() from error
+                # Outside the handler, whose traceback would keep the failed batch alive.
+                self._largest_batch = len(part) // 2
+                torch.cuda.empty_cache()
+        return embeddings
+
+    def _move_to_device(self) -> None:
+        import torch
+
+        try:
+            self._model.to(self._device)
+        except torch.OutOfMemoryError as error:
+            raise self._no_memory() from error
+
+    def _no_memory(self) -> EncoderError:
+        return EncoderError(
+            f"{self._checkpoint} needs more memory than {self._device} has free. Close other "
+            "programs, choose a smaller checkpoint, or set the device to cpu."
+        )
+
+    def _picture_embeddings(self, batch: Sequence[Preprocessed]) -> Embeddings:
+        arguments = self._picture_input.tensors(batch, self._device)
+        return self._forward(self._model.get_image_features, arguments)
+
+    def _text_embeddings(self, texts: Sequence[str]) -> Embeddings:
+        import torch
+
+        arrays = self._text_input.arrays(texts)
+        arguments = {
+            name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()
+        }
+        return self._forward(self._model.get_text_features, arguments)
+
+    def _forward(
+        self, tower: Callable[..., Any], arguments: dict[str, "torch.Tensor"]
+    ) -> Embeddings:
+        import torch
+
+        pixels = arguments.get("pixel_values")
+        if pixels is not None:
+            arguments = {**arguments, "pixel_values": pixels.to(self._model.dtype)}
+        with self._lock, torch.inference_mode():
+            pooled = tower(**arguments).pooler_output.float()
+            normalised = torch.nn.functional.normalize(pooled, dim=-1)
+            embeddings: Embeddings = normalised.cpu().numpy()
+        if not np.isfinite(embeddings).all():
+            raise EncoderError(
+                f"{self._checkpoint} gave numbers that are not finite in "
+                f"{self._model.dtype}. Set the encoder's dtype to float32."
+            )
+        return embeddings
+
+
+@contextmanager
+def _damage_explained(checkpoint: str) -> Iterator[None]:
+    """Name the checkpoint where a library chokes on one of its files."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ImportError as error:
+        raise EncoderError(
+            f"transformers can't be imported whole ({first_line(error.__cause__ or error)}). "
+            "Mostly that is a torchvision of another version than torch; "
+            "Polyglance needs none: pip uninstall torchvision."
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        raise UnsupportedCheckpoint(
+            f"{checkpoint} can't be loaded ({first_line(error)}). "
+            "Download it again, or choose another one."
+        ) from error

@@ -1,0 +1,92 @@
+"""The Flask app: pages and API over one engine."""
+
+import logging
+
+from flask import Flask, Response, render_template, request
+from flask_babel import Babel, get_locale, gettext
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from search.api import make_blueprint
+from search.engine import SearchEngine
+from search.errors import SearchError
+from search.problems import problem, status_of
+from webui.asked import Asked
+from webui.assets import version_assets
+from webui.config import WebConfig
+from webui.pages import make_pages
+from webui.security import secure
+from webui.words import add_words, explain
+
+LANGUAGES = ("en",)
+"""That the pages are translated into; the first is for readers of none of them."""
+UPLOAD_SLACK_BYTES = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+def create_app(engine: SearchEngine, config: WebConfig) -> Flask:
+    app = Flask(__name__)
+    # A picture may come as base64, which takes 4 bytes for 3.
+    most = engine.config.max_upload_bytes * 4 // 3 + UPLOAD_SLACK_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = most
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    Babel(app, locale_selector=_chosen_language)
+    secure(app)
+    version_assets(app)
+    add_words(app)
+    app.register_blueprint(make_blueprint(engine))
+    app.register_blueprint(make_pages(engine, config))
+    _add_error_pages(app, engine)
+
+    @app.context_processor
+    def _on_every_page() -> dict[str, object]:
+        return {
+            "asked": Asked(),
+            "locale": get_locale(),
+            "limits": engine.config,
+            "model_notice": config.model_notice,
+        }
+
+    return app
+
+
+def _chosen_language() -> str:
+    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+
+
+def _add_error_pages(app: Flask, engine: SearchEngine) -> None:
+    """For pages; what happens inside the API's views is answered there, as a problem."""
+
+    @app.errorhandler(SearchError)
+    def _search_error(error: SearchError) -> tuple[str, int]:
+        status = status_of(error)
+        return _error_page(status.value, explain(error, engine.config)), status.value
+
+    @app.errorhandler(HTTPException)
+    def _http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:
+        code = error.code or 500
+        if request.path.startswith("/api/"):
+            return problem(code, error.description or error.name)
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return _error_page(code, _words_for(code)), code, headers
+
+    @app.errorhandler(Exception)
+    def _unexpected(error: Exception) -> Response | tuple[str, int, dict[str, str]]:
+        log.error("a page failed", exc_info=error)
+        return _http_error(InternalServerError())
+
+
+def _error_page(code: int, words: str) -> str:
+    return render_template("error.html", code=code, words=words)
+
+
+def _words_for(code: int) -> str:
+    known = {
+        400: gettext("The page could not understand what was asked. Go back and try again."),
+        404: gettext("There is no page here. The address may be mistyped, or the picture gone."),
+        405: gettext("This address can't be used that way. Start from the search page."),
+        413: gettext("That is too large to send. Choose a smaller picture."),
+        500: gettext("Something went wrong here, not with you. Try again; the log says more."),
+    }
+    return str(known.get(code, gettext("That did not work. Start from the search page.")))

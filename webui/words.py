@@ -1,0 +1,145 @@
+"""Values and errors → words in the reader's language."""
+
+from datetime import UTC, datetime
+
+from babel.units import format_unit
+from flask import Flask
+from flask_babel import (
+    format_date,
+    format_datetime,
+    format_decimal,
+    format_percent,
+    format_timedelta,
+    get_locale,
+    gettext,
+)
+
+from search.config import SearchConfig
+from search.errors import ImageUnknown, InvalidRequest, PictureRejected, SearchError
+from webui.query_pictures import PictureForgotten
+
+BYTE_UNITS = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte")
+
+
+def file_size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    unit = 0
+    while size >= 1000 and unit < len(BYTE_UNITS) - 1:
+        size /= 1000
+        unit += 1
+    shown = round(size, 1 if size < 10 and unit else None)
+    return str(format_unit(shown, BYTE_UNITS[unit], length="short", locale=get_locale()))
+
+
+def taken(taken_at: str) -> str:
+    """EXIF's own wall clock, whatever zone it was in: it is shown as the camera said it."""
+    moment = datetime.fromisoformat(taken_at)
+    return str(format_datetime(moment.replace(tzinfo=None), "d MMMM y, HH:mm", rebase=False))
+
+
+def taken_day(taken_at: str) -> str:
+    return str(format_date(datetime.fromisoformat(taken_at).date(), "medium", rebase=False))
+
+
+def ago(moment: datetime) -> str:
+    """ "2 hours ago"; moment is aware."""
+    return str(format_timedelta(moment - datetime.now(UTC), add_direction=True))
+
+
+def exact_time(moment: datetime) -> str:
+    """In the server's own time zone, for which the system's settings speak."""
+    return str(format_datetime(moment.astimezone().replace(tzinfo=None), "long", rebase=False))
+
+
+def place(latitude: float, longitude: float) -> str:
+    north = gettext("%(degrees)s° N") if latitude >= 0 else gettext("%(degrees)s° S")
+    east = gettext("%(degrees)s° E") if longitude >= 0 else gettext("%(degrees)s° W")
+    return ", ".join(
+        words % {"degrees": format_decimal(abs(value), "0.0000")}
+        for words, value in ((north, latitude), (east, longitude))
+    )
+
+
+def job_status(status: str) -> str:
+    known = {
+        "running": gettext("running"),
+        "done": gettext("done"),
+        "interrupted": gettext("interrupted"),
+        "failed": gettext("failed"),
+        "died": gettext("ended without a word"),
+    }
+    return str(known.get(status, status))
+
+
+def explain(error: SearchError, config: SearchConfig) -> str:
+    """What is wrong and what to do, for the reader of a page."""
+    if isinstance(error, ImageUnknown):
+        return str(
+            gettext(
+                "There is no picture %(id)s in this library: it may have been removed.",
+                id=error.image_id,
+            )
+        )
+    if isinstance(error, PictureForgotten):
+        return str(
+            gettext("The picture you searched by is no longer at hand. Choose it once more.")
+        )
+    if isinstance(error, PictureRejected):
+        return _explain_rejected(error, config)
+    if isinstance(error, InvalidRequest):
+        return _explain_invalid(error, config)
+    return str(error)
+
+
+def _explain_rejected(error: PictureRejected, config: SearchConfig) -> str:
+    known = {
+        "empty": gettext("That file is empty. Choose another picture."),
+        "not_an_image": gettext("That file is not a picture. Choose a JPEG, PNG or WebP file."),
+        "unsupported_format": gettext(
+            "Pictures of that kind can't be read. Convert it to JPEG, PNG or WebP."
+        ),
+        "truncated": gettext("That picture is cut off: only part of the file is there."),
+        "corrupt": gettext("That picture is damaged and can't be read."),
+        "too_large": gettext(
+            "That picture is too large: at most %(size)s can be sent.",
+            size=file_size(config.max_upload_bytes),
+        ),
+        "too_many_pixels": gettext(
+            "That picture has too many pixels: at most %(megapixels)s megapixels can be sent.",
+            megapixels=format_decimal(config.max_upload_pixels // 1_000_000),
+        ),
+    }
+    return str(known.get(error.kind, error))
+
+
+def _explain_invalid(error: InvalidRequest, config: SearchConfig) -> str:
+    fields = {each.field.partition(".")[0] for each in error.errors}
+    if fields == {"cursor"}:
+        return str(gettext("That page of results can't be found. Start again from the first."))
+    if fields == {"positive"}:
+        return str(gettext("That is no picture's number. Choose a picture on the page."))
+    if fields == {"query"}:
+        return str(
+            gettext(
+                "That is too long: shorten it to %(most)s characters.",
+                most=format_decimal(config.max_query_characters),
+            )
+        )
+    if fields == {"negative"}:
+        return str(gettext("What is left out is all that was asked for. Leave out less."))
+    return "; ".join(each.message for each in error.errors)
+
+
+def add_words(app: Flask) -> None:
+    """The filters that the templates use."""
+    app.jinja_env.filters.update(
+        ago=ago,
+        exact_time=exact_time,
+        file_size=file_size,
+        job_status=job_status,
+        number=lambda value: str(format_decimal(value)),
+        percent=lambda value: str(format_percent(value)),
+        taken=taken,
+        taken_day=taken_day,
+    )
+    app.jinja_env.globals["place"] = place
