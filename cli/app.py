@@ -13,6 +13,7 @@ from cli.errors import CommandError
 if TYPE_CHECKING:
     from cli.config import Config
     from encoders import Encoder
+    from search.background import Background
     from search.engine import SearchEngine
     from storage.library import Library
 
@@ -66,4 +67,17 @@ class App:
                 "polyglance index FOLDER"
             )
         encoder = self.load_encoder(space.checkpoint, library.data_dir)
-        return SearchEngine(library, encoder, self.config.search)
+        background = self.background_of(encoder, library.data_dir)
+        return SearchEngine(library, encoder, self.config.search, background)
+
+    def background_of(self, encoder: "Encoder", home: Path) -> "Background":
+        """What relevance is judged against; made on first need and kept beside the library."""
+        from search.background import embed_background, load_background, save_background
+
+        path = home / "golden" / f"{encoder.space.fingerprint[:16]}-background.npz"
+        background = load_background(path)
+        if background is None:
+            click.echo("Calibrating relevance (once for a model) …", err=True)
+            background = embed_background(encoder)
+            save_background(background, path)
+        return background

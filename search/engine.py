@@ -12,12 +12,13 @@ from PIL import Image
 
 from encoders import Encoder
 from imaging import DecodeLimits, UnreadableImage, decode_image
+from search.background import Background
 from search.config import SearchConfig
 from search.cursor import Cursor
 from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
 from search.relevance import (
+    RelevanceModel,
     relevance_of_image_query,
-    relevance_of_text_query,
     says_nothing_relevant,
 )
 from search.schemas import ImageInput, SearchRequest, Term
@@ -57,7 +58,8 @@ class EmbeddedQuery:
     """A query as one vector, and what it is made of."""
 
     vector: Vector
-    has_text: bool
+    text: str | None
+    """What it asks for in words; None when only pictures say it."""
     warnings: list[str]
     exclude: frozenset[int]
     """Images that are the query themselves."""
@@ -66,8 +68,17 @@ class EmbeddedQuery:
 class SearchEngine:
     """Answers queries over the active space of a library. Safe to share between threads."""
 
-    def __init__(self, library: Library, encoder: Encoder, config: SearchConfig) -> None:
-        """Raises SpaceMismatch when the encoder is not the one that made the library."""
+    def __init__(
+        self,
+        library: Library,
+        encoder: Encoder,
+        config: SearchConfig,
+        background: Background | None = None,
+    ) -> None:
+        """Raises SpaceMismatch when the encoder is not the one that made the library.
+
+        background: what relevance is judged against; the encoder's own calibration without it.
+        """
         space = library.active_space()
         if space is None:
             raise InvalidRequest(FieldError("", "the library is empty: index some pictures first"))
@@ -77,6 +88,7 @@ class SearchEngine:
         self.config = config
         self.space = space
         self._reader = library.reader(space)
+        self._relevance = RelevanceModel(encoder, background)
         self._embed_text = lru_cache(maxsize=config.cached_queries)(self._embed_text_now)
 
     def snapshot(self) -> Snapshot:
@@ -98,7 +110,7 @@ class SearchEngine:
             allowed = np.setdiff1d(everything, list(query.exclude), assume_unique=True)
         total = len(snapshot.image_ids) if allowed is None else len(allowed)
         page, more = self._page(snapshot, query.vector, request, allowed)
-        relevances = self._relevances(query, page.scores)
+        relevances = self._relevances(query, page.scores, snapshot)
         ranked = self._describe(page, relevances, request.min_relevance)
         finished = time.perf_counter()
         cursor = None
@@ -170,7 +182,7 @@ class SearchEngine:
         by_id = (term.image.id for term in terms if term.image is not None)
         return EmbeddedQuery(
             vector=total / norm,
-            has_text=any(term.text is not None for term in positive),
+            text=" ".join(term.text for term in positive if term.text is not None) or None,
             warnings=warnings,
             exclude=frozenset(image_id for image_id in by_id if image_id is not None),
         )
@@ -221,10 +233,10 @@ class SearchEngine:
         page = Nearest(rest.image_ids[: request.limit], rest.scores[: request.limit], rest.exact)
         return page, len(rest.image_ids) > request.limit
 
-    def _relevances(self, query: EmbeddedQuery, scores: NDArray[np.float32]) -> Vector:
-        if query.has_text:
-            return relevance_of_text_query(self.encoder, scores)
-        return relevance_of_image_query(scores)
+    def _relevances(self, query: EmbeddedQuery, scores: Vector, snapshot: Snapshot) -> Vector:
+        if query.text is None:
+            return relevance_of_image_query(scores)
+        return self._relevance.of_text_query(query.text, scores, snapshot)
 
     def _describe(
         self, page: Nearest, relevances: Vector, min_relevance: float

@@ -80,9 +80,21 @@ class Snapshot:
         at = int(np.searchsorted(self.tail_ids, image_id))
         if at < len(self.tail_ids) and self.tail_ids[at] == image_id:
             return _normalised(self.tail[at].astype(np.float32))
-        if self.index is None or not np.isin(image_id, self._indexed_ids).item():
+        if self.index is None:
             return None
-        return _normalised(np.asarray(self.index.reconstruct(int(image_id))))
+        try:
+            return _normalised(np.asarray(self.index.reconstruct(int(image_id))))
+        except RuntimeError:  # how FAISS says that it has no such id
+            return None
+
+    def sample(self, count: int) -> NDArray[np.float32]:
+        """(n, dim) embeddings of at most `count` pictures, the same ones every time."""
+        ids = self.image_ids
+        if len(ids) > count:
+            ids = np.random.default_rng(0).choice(ids, count, replace=False)
+        rows = (self.embedding(int(image_id)) for image_id in ids)
+        found = [row for row in rows if row is not None]
+        return np.stack(found) if found else np.empty((0, self.dim), dtype=np.float32)
 
     @cached_property
     def _indexed_ids(self) -> NDArray[np.int64]:
