@@ -33,6 +33,7 @@ class Server:
             if found:
                 self.address = found[0]
                 return
+        self.process.communicate(timeout=30)
         raise AssertionError(f"polyglance {arguments} ended before it served")
 
     def stop(self) -> None:

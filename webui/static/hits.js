@@ -50,7 +50,7 @@ addEventListener("keydown", (event) => {
     const ended = words.selectionEnd === words.value.length;
     if (!ended || event.isComposing) return;
     event.preventDefault();
-    tiles()[0]?.focus();
+    (tiles()[0] ?? document.querySelector("#rest summary"))?.focus();
   } else if (event.target === document.body && event.key === "ArrowRight" && !onPicture) {
     tiles()[0]?.focus();
   }
