@@ -4,6 +4,7 @@ LibraryError
 ├── LibraryNotFound      no library in this data directory
 ├── LibraryTooNew        written by a newer Polyglance than this one
 ├── LibraryDamaged       a file that the catalog names is missing or is not what it was
+├── CatalogUnusable      the database can't be opened: read-only, no database, out of reach
 ├── LibraryBusy          another writer holds the lock
 └── SpaceMismatch        the library's embeddings come from another model
 """
@@ -23,6 +24,10 @@ class LibraryTooNew(LibraryError):
 
 class LibraryDamaged(LibraryError):
     """Something that the catalog names is missing or unreadable."""
+
+
+class CatalogUnusable(LibraryError):
+    """The catalog's database can't be opened or written."""
 
 
 class LibraryBusy(LibraryError):

@@ -4,12 +4,14 @@ import logging
 
 from flask import Flask, Response, render_template, request
 from flask_babel import Babel, get_locale, gettext
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
+from encoders import EncoderError
 from search.api import make_blueprint
 from search.engine import SearchEngine
 from search.errors import SearchError
 from search.problems import problem, status_of
+from storage.errors import LibraryError
 from webui.asked import Asked
 from webui.assets import version_assets
 from webui.config import WebConfig
@@ -71,6 +73,12 @@ def _add_error_pages(app: Flask, engine: SearchEngine) -> None:
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
         return _error_page(code, _words_for(code)), code, headers
 
+    @app.errorhandler(LibraryError)
+    @app.errorhandler(EncoderError)
+    def _not_ready(error: Exception) -> Response | tuple[str, int, dict[str, str]]:
+        log.error("the library or the encoder failed", exc_info=error)
+        return _http_error(ServiceUnavailable(str(error)))
+
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response | tuple[str, int, dict[str, str]]:
         log.error("a page failed", exc_info=error)
@@ -87,6 +95,7 @@ def _words_for(code: int) -> str:
         404: gettext("There is no page here. The address may be mistyped, or the picture gone."),
         405: gettext("This address can't be used that way. Start from the search page."),
         413: gettext("That is too large to send. Choose a smaller picture."),
+        503: gettext("The library can't be read at the moment. The server's log says why."),
         500: gettext("Something went wrong here, not with you. Try again; the log says more."),
     }
     return str(known.get(code, gettext("That did not work. Start from the search page.")))

@@ -41,6 +41,8 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     """Search from the shell, in any language."""
     if not queries and image is None:
         raise click.UsageError("Say what to look for: a QUERY, or a picture with --image FILE.")
+    if not all(text.strip() for text in (*queries, *negatives)):
+        raise click.UsageError("The query is empty: say what to look for, in any language.")
     fields: dict[str, Any] = {
         "positive": [_term(query) for query in queries],
         "negative": [{"text": text} for text in negatives],

@@ -6,8 +6,9 @@ from typing import Any
 
 from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError
 
-from storage.errors import LibraryTooNew
+from storage.errors import CatalogUnusable, LibraryTooNew
 
 HEAD_REVISION = "0001"
 """The newest migration; compared at every open, so that Alembic is only loaded to migrate."""
@@ -18,16 +19,22 @@ BUSY_TIMEOUT_S = 30
 def open_database(url: str, data_dir: Path) -> Engine:
     """Connect and bring the schema up to date.
 
-    Raises LibraryTooNew when a later version has written the catalog.
+    Raises LibraryTooNew when a later version has written the catalog; CatalogUnusable.
     """
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin)
-    found = _schema_revision(engine)
-    if found != HEAD_REVISION:
-        with FileLock(data_dir / "migrate.lock"):
-            _migrate(engine, url)
+    try:
+        if _schema_revision(engine) != HEAD_REVISION:
+            with FileLock(data_dir / "migrate.lock"):
+                _migrate(engine, url)
+    except DBAPIError as error:
+        engine.dispose()
+        raise CatalogUnusable(
+            f"The catalog {_without_password(url)} can't be opened: {error.orig}. Check that you "
+            "may write to its folder, or restore it from a backup."
+        ) from error
     return engine
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from storage.catalog.database import HEAD_REVISION
 from storage.catalog.schema import Table
-from storage.errors import LibraryNotFound, LibraryTooNew
+from storage.errors import CatalogUnusable, LibraryNotFound, LibraryTooNew
 from storage.library import Library
 
 
@@ -25,6 +25,14 @@ def test_a_library_of_a_newer_version_is_refused_and_left_alone(library: Library
     with library.engine.connect() as connection:
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     assert found == "9999" != HEAD_REVISION
+
+
+def test_a_catalog_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(
+        CatalogUnusable, match=r"catalog\.db can't be opened: .* not a database"
+    ):
+        Library.open(tmp_path)
 
 
 def test_opening_a_folder_without_a_library_names_it(tmp_path: Path) -> None:
