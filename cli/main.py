@@ -16,6 +16,7 @@ COMMANDS = {
     "search": "Search from the shell.",
     "serve": "Serve the pages and the API.",
     "demo": "Index a few sample pictures and serve them.",
+    "classify": "Which of some labels a picture is of, in any language.",
     "status": "What is in the library.",
     "jobs": "Past jobs, and the files that could not be read.",
 }

@@ -24,6 +24,7 @@ def hit(ranked: RankedImage) -> schemas.Hit:
         id=image.id,
         score=round(ranked.score, 6),
         relevance=round(ranked.relevance, 4),
+        probability=None if ranked.probability is None else round(ranked.probability, 6),
         path=shown_path(image.path),
         collection=image.collection,
         width=image.width,

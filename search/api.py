@@ -1,5 +1,7 @@
 """The JSON API under /api/v1. Views only: what they answer is made in `answers`."""
 
+from dataclasses import asdict
+
 from flask import Blueprint, Response, abort, request, send_file
 from pydantic import BaseModel
 from werkzeug.exceptions import BadRequest
@@ -10,7 +12,7 @@ from search.engine import SearchEngine
 from search.errors import FieldError, InvalidRequest
 from search.pictures_on_disk import THUMBNAIL_SIDES, original, require_image, thumbnail
 from search.problems import register_problems
-from search.requests import search_request, search_request_from_args
+from search.requests import json_object, search_request, search_request_from_args
 from storage.jobs import get_job, list_failures, list_jobs
 from storage.pictures import count_by_collection, list_images
 
@@ -50,6 +52,12 @@ def _add_search(api: Blueprint, engine: SearchEngine) -> None:
     @api.post("/search")
     def search() -> Response:
         return _answer(answers.search_answer(engine.search(search_request(request)), engine))
+
+    @api.post("/classify")
+    def classify() -> Response:
+        asked = schemas.parse_request(schemas.ClassifyRequest, json_object(request))
+        labels = [schemas.Label(**asdict(each)) for each in engine.classify(asked)]
+        return _answer(schemas.ClassifyAnswer(labels=labels, model=engine.space.checkpoint))
 
     @api.get("/images/<int(max=9223372036854775807):image_id>/similar")
     def similar(image_id: int) -> Response:

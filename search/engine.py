@@ -13,6 +13,7 @@ from PIL import Image
 from encoders import Encoder
 from imaging import DecodeLimits, UnreadableImage, decode_image
 from search.background import Background
+from search.classify import LabelScore, classify_embedding
 from search.config import SearchConfig
 from search.cursor import Cursor
 from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
@@ -21,7 +22,7 @@ from search.relevance import (
     relevance_of_image_query,
     says_nothing_relevant,
 )
-from search.schemas import ImageInput, SearchRequest, Term
+from search.schemas import ClassifyRequest, ImageInput, SearchRequest, Term
 from storage.library import Library
 from storage.pictures import filter_ids, get_images
 from storage.records import ImageRecord
@@ -36,6 +37,8 @@ class RankedImage:
     image: ImageRecord
     score: float
     relevance: float
+    probability: float | None
+    """The encoder's own estimate that text and picture match; None without a text."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ class SearchEngine:
         total = len(snapshot.image_ids) if allowed is None else len(allowed)
         page, more = self._page(snapshot, query.vector, request, allowed)
         relevances = self._relevances(query, page.scores, snapshot)
-        ranked = self._describe(page, relevances, request.min_relevance)
+        probabilities = None if query.text is None else self.encoder.match_probability(page.scores)
+        ranked = self._describe(page, relevances, probabilities, request.min_relevance)
         finished = time.perf_counter()
         cursor = None
         if more and relevances.min() >= request.min_relevance:
@@ -130,6 +134,14 @@ class SearchEngine:
             total_ms=(finished - began) * 1000,
             warnings=query.warnings,
         )
+
+    def classify(self, request: ClassifyRequest) -> list[LabelScore]:
+        """Raises ImageUnknown, PictureRejected, InvalidRequest."""
+        for place, label in enumerate(request.labels):
+            self._check_length(f"labels.{place}", label)
+        snapshot = self.snapshot()
+        picture = self._embed_image(request.image, snapshot)
+        return classify_embedding(self.encoder, picture, request.labels)
 
     def decode_upload(self, data: bytes) -> Image.Image:
         """A picture sent by a user → upright RGB. Raises PictureRejected."""
@@ -151,13 +163,13 @@ class SearchEngine:
         texts += [(f"positive.{i}.text", term.text) for i, term in enumerate(request.positive)]
         texts += [(f"negative.{i}.text", term.text) for i, term in enumerate(request.negative)]
         for field, text in texts:
-            if text is not None and len(text) > self.config.max_query_characters:
-                raise InvalidRequest(
-                    FieldError(
-                        field,
-                        f"{len(text)} characters are more than {self.config.max_query_characters}",
-                    )
-                )
+            if text is not None:
+                self._check_length(field, text)
+
+    def _check_length(self, field: str, text: str) -> None:
+        most = self.config.max_query_characters
+        if len(text) > most:
+            raise InvalidRequest(FieldError(field, f"{len(text)} characters are more than {most}"))
 
     def _embed(self, request: SearchRequest, snapshot: Snapshot) -> EmbeddedQuery:
         positive = list(request.positive)
@@ -239,15 +251,19 @@ class SearchEngine:
         return self._relevance.of_text_query(query.text, scores, snapshot)
 
     def _describe(
-        self, page: Nearest, relevances: Vector, min_relevance: float
+        self, page: Nearest, relevances: Vector, probabilities: Vector | None, least: float
     ) -> list[RankedImage]:
+        """The page's hits of at least that relevance, with their records."""
         images = get_images(self.library.engine, page.image_ids.tolist())
         return [
-            RankedImage(images[image_id], float(score), float(relevance))
-            for image_id, score, relevance in zip(
-                page.image_ids.tolist(), page.scores, relevances, strict=True
+            RankedImage(
+                images[image_id],
+                float(page.scores[place]),
+                float(relevances[place]),
+                None if probabilities is None else float(probabilities[place]),
             )
-            if relevance >= min_relevance and image_id in images
+            for place, image_id in enumerate(page.image_ids.tolist())
+            if relevances[place] >= least and image_id in images
         ]
 
 

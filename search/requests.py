@@ -42,10 +42,17 @@ def search_request(request: Request) -> SearchRequest:
     """A JSON body; or multipart, with the picture as the part `image` and the rest either as a
     JSON part `request` or as plain parts."""
     if request.mimetype == "application/json":
-        return parse_request(SearchRequest, _object(request.get_data(as_text=True)))
+        return parse_request(SearchRequest, json_object(request))
     if request.mimetype == "multipart/form-data":
         return parse_request(SearchRequest, _from_form(request))
     raise UnsupportedMediaType("Send application/json or multipart/form-data.")
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The body of a JSON request. Raises BadRequest, UnsupportedMediaType."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send application/json.")
+    return _object(request.get_data(as_text=True))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -111,12 +111,32 @@ class SearchRequest(Request):
         return self
 
 
+class ClassifyRequest(Request):
+    image: ImageInput
+    labels: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+
+
+class Label(Answer):
+    label: str
+    probability: float
+    """Among the labels given; they add up to 1."""
+    score: float
+
+
+class ClassifyAnswer(Answer):
+    labels: list[Label]
+    """Best first."""
+    model: str
+
+
 class Hit(Answer):
     id: int
     score: float
     """Cosine of the query with the picture, -1 to 1."""
     relevance: float
-    """Calibrated, 0 to 1."""
+    """Calibrated against this library, 0 to 1."""
+    probability: float | None
+    """The encoder's own estimate that text and picture match; None without a text."""
     path: str
     """Relative to the folder that was indexed, with forward slashes."""
     collection: str
