@@ -1,6 +1,6 @@
 """Tiny checkpoints of every family, built once a session."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -9,8 +9,15 @@ import tiny_checkpoints
 
 
 @pytest.fixture(scope="session")
-def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A family's name (siglip2, naflex, siglip1, clip, chinese_clip) → its folder; don't alter."""
+def checkpoint_of(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Path]]:
+    """A family (siglip2, naflex, siglip1, clip, chinese_clip, metaclip2) → its folder."""
+    import torch
+
+    # Threads of a tiny model spend their time waiting for each other.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
 
     @cache
     def build(family: str) -> Path:
@@ -18,4 +25,5 @@ def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
         built: Path = getattr(tiny_checkpoints, f"build_tiny_{family}")(folder)
         return built
 
-    return build
+    yield build
+    torch.set_num_threads(threads)

@@ -27,6 +27,7 @@ class HubRepo:
     """Break the connection after so many bytes of weights, …"""
     cuts_left: int = 0
     """… this many times."""
+    ignores_ranges: bool = False
     damaged: bool = False
     claimed_size_bytes: int | None = None
     silent: threading.Event | None = None
@@ -142,7 +143,8 @@ class _HubHandler(BaseHTTPRequestHandler):
         if repo.damaged:
             content = content[:-1] + bytes([content[-1] ^ 1])
         start = 0
-        if match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if match and not repo.ignores_ranges:
             start = int(match[1])
         headers = {"Accept-Ranges": "bytes"}
         if start:

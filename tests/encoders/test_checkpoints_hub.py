@@ -167,6 +167,26 @@ def test_a_download_goes_on_in_the_next_process(client: Client, tiny: Path) -> N
     assert weights.read_bytes() == (tiny / "model.safetensors").read_bytes()
 
 
+def test_a_mirror_that_knows_no_ranges_starts_over(client: Client, tiny: Path) -> None:
+    repo = HubRepo(tiny, cut_after_bytes=100_000, cuts_left=1, ignores_ranges=True)
+    with LoopbackHub({NAME: repo}) as hub:
+        client.endpoint = hub.url
+        located = client.locate()
+    weights = Path(located["folder"]) / "model.safetensors"
+    assert weights.read_bytes() == (tiny / "model.safetensors").read_bytes()
+    assert hub.ranges() == [0, 100_000]
+
+
+def test_what_is_missing_from_the_cache_is_fetched_again(client: Client, tiny: Path) -> None:
+    with LoopbackHub({NAME: HubRepo(tiny)}) as hub:
+        client.endpoint = hub.url
+        weights = Path(client.locate()["folder"]) / "model.safetensors"
+        weights.resolve().unlink()
+        weights.unlink()
+        assert client.locate()["revision"] == COMMIT
+    assert weights.read_bytes() == (tiny / "model.safetensors").read_bytes()
+
+
 def test_a_hub_that_sends_nothing_more_is_given_up(client: Client, tiny: Path) -> None:
     with LoopbackHub({NAME: HubRepo(tiny, cut_after_bytes=0, cuts_left=99)}) as hub:
         client.endpoint = hub.url
@@ -245,7 +265,7 @@ def test_a_full_disk_says_so_and_keeps_what_arrived(client: Client, tiny: Path) 
         answer = client.locate(file_limit=150_000)
         parts = [path.stat().st_size for path in client.home.rglob("*.part")]
     assert answer["error"] == "CheckpointUnavailable"
-    assert "HF_HOME" in answer["message"]
+    assert "Free some, set HF_HOME" in answer["message"]
     assert parts == [150_000]
 
 
