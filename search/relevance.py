@@ -1,15 +1,14 @@
 """Scores → relevance: how sure we are that a picture is what was asked for.
 
-The measure is an E-value, as in sequence search: how many pictures of a library of this size
-would score so high by chance. By chance means: with the background queries of the same script and
-length, over a sample of the user's own pictures. Most such pairs are unrelated, and their cosines
-fall off exponentially from the 90th percentile on. With p(score) the chance of one unrelated pair
-to score so high,
-
-    E = pictures · p(score)        relevance = 1 / (1 + E / HALF_AT)
+Two judges, by their log-odds. The *encoder* says how sure it is that a text and a picture match
+(SigLIP's own sigmoid, the starter's fit). The *background* says where the score stands among what
+arbitrary queries of the same script and length reach in this very library with their best
+picture: at even odds where three in four of them stay below it. (Some of them are about what the
+library shows; a quarter is allowed for that.) Their mean is the relevance. The first knows the
+model, the second the language, the length of the query and the library.
 
 Relevance rises and falls with the score, so that cutting the ranking at a relevance cuts it once.
-A library of a few pictures says little about chance: there the encoder's own calibration counts.
+A library of a few pictures says little: there the encoder's judgement counts alone.
 docs/relevance.md has the error rates that were measured.
 """
 
@@ -26,25 +25,33 @@ from storage.snapshot import Snapshot
 
 NOTHING_BELOW = 0.5
 """When no hit reaches this relevance, nothing relevant was found."""
-HALF_AT = 0.3
-"""The E-value at which relevance is one half; set on the measurements of docs/relevance.md."""
+STAY_BELOW = 0.75
+"""Share of the background queries whose best score speaks against relevance."""
 SAMPLE_PICTURES = 1000
 FEW_PICTURES, MANY_PICTURES = 50, 500
-"""From the encoder's calibration alone to the library's own alone."""
+"""From the encoder's judgement alone to that of both."""
+LEAST_WIDTH = 0.005
+MOST_LOG_ODDS = 14.0
 
 Scores = NDArray[np.float32]
+LogOdds = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Chance:
-    """How cosines of unrelated pairs fall off: a tenth lies above `start`, falling by `decay`."""
+class Bar:
+    """What background queries of one kind reach in a library: log-odds are (score - even) / width.
 
-    start: float
-    decay: float
+    growth: by how much `even` rises when a library grows e-fold.
+    """
 
-    def probability(self, scores: Scores) -> NDArray[np.float64]:
-        beyond = (scores.astype(np.float64) - self.start) / self.decay
-        return 0.1 * np.exp(np.clip(-beyond, -700.0, np.log(10.0)))
+    even: float
+    width: float
+    growth: float
+    pictures: int
+
+    def log_odds(self, scores: Scores, count: int) -> LogOdds:
+        even = self.even + self.growth * float(np.log(max(count / self.pictures, 1.0)))
+        return (scores.astype(np.float64) - even) / self.width
 
 
 class RelevanceModel:
@@ -55,41 +62,51 @@ class RelevanceModel:
         self._encoder = encoder
         self._background = background
         self._lock = threading.Lock()
-        self._chances: dict[Kind, Chance] = {}
+        self._bars: dict[Kind, Bar] = {}
         self._measured_at = 0
 
     def of_text_query(self, text: str, scores: Scores, snapshot: Snapshot) -> Scores:
         """(n,) cosines of a text with pictures → (n,) in 0–1."""
-        own = self._encoder.match_probability(scores)
+        match = self._encoder.match_probability(scores)
         count = len(snapshot.image_ids)
         if self._background is None or count <= FEW_PICTURES:
-            return own
-        expected = count * self._chance(text, self._background, snapshot).probability(scores)
-        here = 1.0 / (1.0 + expected / HALF_AT)
-        share = min(1.0, (count - FEW_PICTURES) / (MANY_PICTURES - FEW_PICTURES))
-        return ((1 - share) * own + share * here).astype(np.float32)
+            return match
+        kept = np.clip(match.astype(np.float64), 1e-9, 1 - 1e-9)
+        own = _limited(np.log(kept / (1 - kept)))
+        here = _limited(self._bar(text, self._background, snapshot).log_odds(scores, count))
+        share = 0.5 * min(1.0, (count - FEW_PICTURES) / (MANY_PICTURES - FEW_PICTURES))
+        return (1 / (1 + np.exp(-((1 - share) * own + share * here)))).astype(np.float32)
 
-    def _chance(self, text: str, background: Background, snapshot: Snapshot) -> Chance:
+    def _bar(self, text: str, background: Background, snapshot: Snapshot) -> Bar:
         count = len(snapshot.image_ids)
         with self._lock:
             if not 0.9 < count / max(self._measured_at, 1) < 1.1:
-                self._chances.clear()
+                self._bars.clear()
                 self._measured_at = count
             kind = kind_of(text)
-            if kind not in self._chances:
+            if kind not in self._bars:
                 sample = snapshot.sample(SAMPLE_PICTURES)
-                self._chances[kind] = measure_chance(background.like(text), sample)
-            return self._chances[kind]
+                self._bars[kind] = measure_bar(background.like(text), sample)
+            return self._bars[kind]
 
 
-def measure_chance(background: Embeddings, pictures: Embeddings) -> Chance:
-    """From (m, dim) background queries and (n, dim) of the user's pictures.
+def measure_bar(background: Embeddings, pictures: Embeddings) -> Bar:
+    """From (m, dim) background queries and (n, dim) of the user's pictures."""
+    scores = (background @ pictures.T).astype(np.float64)
+    middle, even = np.quantile(scores.max(axis=1), [0.5, STAY_BELOW])
+    # Unrelated cosines fall off about exponentially; the largest of n grows with log n.
+    start, further = np.quantile(scores, [0.9, 0.99])
+    return Bar(
+        even=float(even),
+        width=max(float(even - middle) / 2, LEAST_WIDTH),
+        growth=float(further - start) / float(np.log(10.0)),
+        pictures=len(pictures),
+    )
 
-    The tail is taken between two quantiles and drawn on: the few pairs beyond them that happen to
-    be related after all change nothing.
-    """
-    start, further = np.quantile(background @ pictures.T, [0.9, 0.99])
-    return Chance(float(start), max(float(further - start) / float(np.log(10.0)), 1e-4))
+
+def _limited(log_odds: LogOdds) -> LogOdds:
+    """Neither judge may be surer than the other can answer."""
+    return np.clip(log_odds, -MOST_LOG_ODDS, MOST_LOG_ODDS)
 
 
 def relevance_of_image_query(scores: Scores) -> Scores:

@@ -13,7 +13,7 @@ from search.background import (
     load_background,
     save_background,
 )
-from search.relevance import NOTHING_BELOW, RelevanceModel, measure_chance
+from search.relevance import NOTHING_BELOW, RelevanceModel, measure_bar
 from storage.snapshot import Snapshot
 
 DIM = 64
@@ -91,14 +91,15 @@ def test_a_small_library_is_judged_by_the_encoder(background: Background) -> Non
     np.testing.assert_allclose(found, ColorEncoder().match_probability(scores))
 
 
-def test_the_tail_of_chance_is_read_off_the_background() -> None:
-    random = np.random.default_rng(0)
-    scores = 0.1 + random.exponential(0.02, size=(200, 500))
-    chance = measure_chance(scores.astype(np.float32), np.eye(500, dtype=np.float32))
-    assert chance.start == pytest.approx(0.1 + 0.02 * np.log(10), rel=0.02)
-    assert chance.decay == pytest.approx(0.02, rel=0.05)
-    at = np.array([chance.start, 0.1 + 0.02 * np.log(1000)], dtype=np.float32)
-    np.testing.assert_allclose(chance.probability(at), [0.1, 0.001], rtol=0.1)
+def test_the_bar_is_what_three_in_four_background_queries_stay_below() -> None:
+    best = np.linspace(0.1, 0.3, 101, dtype=np.float32)
+    background = np.stack([best, -np.ones(101, dtype=np.float32)], axis=1)
+    pictures = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    bar = measure_bar(background, pictures)
+    assert bar.even == pytest.approx(0.25)
+    at = np.array([0.2, 0.25, 0.3], dtype=np.float32)
+    np.testing.assert_allclose(bar.log_odds(at, count=2), [-2, 0, 2], atol=1e-4)
+    assert bar.log_odds(at, count=2000)[1] < 0  # chance has more tries in a larger library
 
 
 @pytest.mark.parametrize(
