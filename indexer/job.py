@@ -255,6 +255,7 @@ class IndexJob:
         if self._pending.batch:
             writer.commit(self._pending.batch, job_id, asdict(self.counts))
         self._pending = _Pending(claimed=self._pending.claimed)
+        self._listener(self.counts)
 
     def _note_folder(self, folder: UnreadableFolder) -> None:
         self._failed_folders.append(folder)

@@ -42,8 +42,9 @@ def _download(checkpoint: str, revision: str | None) -> Path:
     info = HfApi().model_info(
         checkpoint, revision=revision, files_metadata=True, timeout=HUB_TIMEOUT_S
     )
+    commit = str(info.sha)
     files = {file.rfilename: file for file in info.siblings or []}
-    folder = _snapshot(checkpoint, info.sha, SETTINGS_FILES)
+    folder = _snapshot(checkpoint, commit, SETTINGS_FILES)
     check_config(folder, checkpoint, files)
     names = weight_names(folder, checkpoint, files)
     blobs = []
@@ -52,7 +53,7 @@ def _download(checkpoint: str, revision: str | None) -> Path:
         if file is None:
             raise UnsupportedCheckpoint(f"{checkpoint} lacks {name} on the hub. Choose another.")
         if file.lfs is not None and not (folder / name).exists():
-            weights = WeightFile(checkpoint, info.sha, name, file.lfs.size, file.lfs.sha256)
+            weights = WeightFile(checkpoint, commit, name, file.lfs.size, file.lfs.sha256)
             blobs.append(fetch_blob(weights, folder.parent.parent))
     # By its name now, which the cache remembers only once all is there.
     complete = _snapshot(checkpoint, revision, [*SETTINGS_FILES, *names])

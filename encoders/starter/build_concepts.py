@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.starter.lexicon import lexicon_digest
-from encoders.starter.names import CONCEPTS_FILE, Owners, Whitening, read_owners, unit
+from encoders.starter.lexicon import lexicon_digest, read_lexicon
+from encoders.starter.names import CONCEPTS_FILE, Owners, Whitening, owners_in, unit
 from encoders.starter.sentences import DIM, SentenceModel
 
 POINT_DIM = 192
@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 
 def main() -> None:
-    owners = read_owners()
+    owners = owners_in(read_lexicon())
     sentences = _sentences(owners.names)
     whitening = _whitening(sentences, owners)
     codes, codebooks = _quantise(whitening(sentences))

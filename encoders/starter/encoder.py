@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed
-from encoders.starter.concepts import membership, picture_embeddings, query_embeddings
+from encoders.starter.concepts import membership, picture_embeddings
 from encoders.starter.lexicon import lexicon_digest
-from encoders.starter.names import CONCEPTS_FILE, Names
+from encoders.starter.names import CONCEPTS_FILE
 from encoders.starter.network import Network, centre_crop, weights_file
-from encoders.starter.sentences import LARGEST_BATCH, LONGEST_TEXT, SentenceModel, is_too_long, model_file
+from encoders.starter.queries import QueryReader
+from encoders.starter.sentences import LONGEST_TEXT, is_too_long, model_file
 
 PREPROCESSING_VERSION = 1
 """Raise it when the same files give other embeddings than before."""
@@ -37,9 +38,8 @@ class StarterEncoder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._network = Network()
-        self._sentences = SentenceModel()
-        self._names = Names.load()
+        self._network: Network | None = None
+        self._queries = QueryReader.load()
         self._members = membership()
         self._space = EmbeddingSpace(
             checkpoint="starter",
@@ -71,6 +71,8 @@ class StarterEncoder:
 
     def encode_preprocessed(self, batch: Sequence[Preprocessed]) -> Embeddings:
         with self._lock:
+            # Who only searches by text need not wait for torch.
+            self._network = self._network or Network()
             probabilities = self._network.probabilities(batch)
         return picture_embeddings(probabilities, self._members)
 
@@ -78,12 +80,7 @@ class StarterEncoder:
         return self.encode_preprocessed([self.preprocess(image) for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        rows = [np.zeros((0, self._space.dim), np.float32)]
-        for start in range(0, len(texts), LARGEST_BATCH):
-            batch = texts[start : start + LARGEST_BATCH]
-            scores = self._names.concept_scores(batch, self._sentences.embeddings(batch))
-            rows.append(query_embeddings(scores))
-        return np.concatenate(rows)
+        return self._queries.embeddings(texts)
 
     def text_warnings(self, text: str) -> list[str]:
         if not is_too_long(text):

