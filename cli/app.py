@@ -67,7 +67,10 @@ class App:
                 "polyglance index FOLDER"
             )
         encoder = self.load_encoder(space.checkpoint, library.data_dir)
-        background = self.background_of(encoder, library.data_dir)
+
+        def background() -> "Background":
+            return self.background_of(encoder, library.data_dir)
+
         return SearchEngine(library, encoder, self.config.search, background)
 
     def background_of(self, encoder: "Encoder", home: Path) -> "Background":

@@ -12,12 +12,12 @@ from PIL import Image
 
 from encoders import Encoder
 from imaging import DecodeLimits, UnreadableImage, decode_image
-from search.background import Background
 from search.classify import LabelScore, classify_embedding
 from search.config import SearchConfig
 from search.cursor import Cursor
 from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
 from search.relevance import (
+    BackgroundSource,
     RelevanceModel,
     relevance_of_image_query,
     says_nothing_relevant,
@@ -76,7 +76,7 @@ class SearchEngine:
         library: Library,
         encoder: Encoder,
         config: SearchConfig,
-        background: Background | None = None,
+        background: BackgroundSource | None = None,
     ) -> None:
         """Raises SpaceMismatch when the encoder is not the one that made the library.
 

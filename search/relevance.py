@@ -13,7 +13,7 @@ docs/relevance.md has the error rates that were measured.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ FEW_PICTURES, MANY_PICTURES = 50, 500
 LEAST_WIDTH = 0.005
 MOST_LOG_ODDS = 14.0
 
+BackgroundSource = Callable[[], Background]
 Scores = NDArray[np.float32]
 LogOdds = NDArray[np.float64]
 
@@ -57,10 +58,12 @@ class Bar:
 class RelevanceModel:
     """Relevance of one encoder's scores in one library. Safe to share between threads."""
 
-    def __init__(self, encoder: Encoder, background: Background | None) -> None:
-        """background: None leaves it to the encoder's own calibration."""
+    def __init__(self, encoder: Encoder, background: BackgroundSource | None) -> None:
+        """background: asked for once, by the first library that is large enough; None leaves all
+        to the encoder's own calibration."""
         self._encoder = encoder
-        self._background = background
+        self._background_source = background
+        self._background: Background | None = None
         self._lock = threading.Lock()
         self._bars: dict[Kind, Bar] = {}
         self._measured_at = 0
@@ -69,24 +72,26 @@ class RelevanceModel:
         """(n,) cosines of a text with pictures → (n,) in 0–1."""
         match = self._encoder.match_probability(scores)
         count = len(snapshot.image_ids)
-        if self._background is None or count <= FEW_PICTURES:
+        if self._background_source is None or count <= FEW_PICTURES:
             return match
         kept = np.clip(match.astype(np.float64), 1e-9, 1 - 1e-9)
         own = _limited(np.log(kept / (1 - kept)))
-        here = _limited(self._bar(text, self._background, snapshot).log_odds(scores, count))
+        bar = self._bar(text, self._background_source, snapshot)
+        here = _limited(bar.log_odds(scores, count))
         share = 0.5 * min(1.0, (count - FEW_PICTURES) / (MANY_PICTURES - FEW_PICTURES))
         return (1 / (1 + np.exp(-((1 - share) * own + share * here)))).astype(np.float32)
 
-    def _bar(self, text: str, background: Background, snapshot: Snapshot) -> Bar:
+    def _bar(self, text: str, source: BackgroundSource, snapshot: Snapshot) -> Bar:
         count = len(snapshot.image_ids)
         with self._lock:
+            self._background = self._background or source()
             if not 0.9 < count / max(self._measured_at, 1) < 1.1:
                 self._bars.clear()
                 self._measured_at = count
             kind = kind_of(text)
             if kind not in self._bars:
                 sample = snapshot.sample(SAMPLE_PICTURES)
-                self._bars[kind] = measure_bar(background.like(text), sample)
+                self._bars[kind] = measure_bar(self._background.like(text), sample)
             return self._bars[kind]
 
 

@@ -42,8 +42,9 @@ def command(app: App, folder: Path | None, port: int, no_browser: bool, once: bo
     click.echo(report_in_words(report, data_dir), err=True)
     if report.status == "interrupted":
         return 130
-    background = app.background_of(encoder, home)
-    engine = SearchEngine(library, encoder, app.config.search, background)
+    engine = SearchEngine(
+        library, encoder, app.config.search, lambda: app.background_of(encoder, home)
+    )
     if once:
         return _ask_samples(engine, check=folder is None)
     _serve(app, engine, port, no_browser)

@@ -51,6 +51,8 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     from cli.indexing import report_as_json, report_in_words, run_index_job
     from indexer.report import IndexRequest
     from indexer.scan import resolve_source
+    from search.relevance import FEW_PICTURES
+    from storage.pictures import count_images
     from storage.spaces import require_same_space
 
     for name in sources:  # before a model is loaded for nothing
@@ -65,6 +67,8 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
         click.echo(encoder.notice, err=True)
     request = IndexRequest(sources, collection, retry_failed, prune)
     report = run_index_job(library, encoder, config, request)
+    if count_images(library.engine) > FEW_PICTURES:
+        app.background_of(encoder, library.data_dir)  # so that the first search need not wait
     if as_json:
         click.echo(json.dumps(report_as_json(report)))
     else:

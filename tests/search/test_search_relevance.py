@@ -52,7 +52,7 @@ def test_unrelated_queries_find_nothing_and_related_ones_do(
 ) -> None:
     pictures = unit(random.normal(size=(count, DIM)))
     snapshot = library_of(pictures)
-    model = RelevanceModel(ColorEncoder(), background)
+    model = RelevanceModel(ColorEncoder(), lambda: background)
     unrelated = unit(random.normal(size=(40, DIM)))
     related = unit(pictures[:40] + 0.08 * random.normal(size=(40, DIM)))
     false = np.mean([top_relevance(model, q, snapshot) >= NOTHING_BELOW for q in unrelated])
@@ -66,7 +66,7 @@ def test_a_library_in_which_everything_matches_is_relevant_throughout(
 ) -> None:
     subject = unit(random.normal(size=DIM))
     snapshot = library_of(unit(2 * subject + 0.1 * random.normal(size=(800, DIM))))
-    model = RelevanceModel(ColorEncoder(), background)
+    model = RelevanceModel(ColorEncoder(), lambda: background)
     found = snapshot.nearest(subject, 800)
     relevances = model.of_text_query("a thing", found.scores, snapshot)
     assert np.mean(relevances >= NOTHING_BELOW) > 0.95
@@ -76,7 +76,7 @@ def test_relevance_falls_with_the_score(
     random: np.random.Generator, background: Background
 ) -> None:
     snapshot = library_of(unit(random.normal(size=(700, DIM))))
-    model = RelevanceModel(ColorEncoder(), background)
+    model = RelevanceModel(ColorEncoder(), lambda: background)
     scores = np.linspace(1, -1, 50, dtype=np.float32)
     relevances = model.of_text_query("a thing", scores, snapshot)
     assert np.all(np.diff(relevances) <= 0)
@@ -87,7 +87,9 @@ def test_relevance_falls_with_the_score(
 def test_a_small_library_is_judged_by_the_encoder(background: Background) -> None:
     snapshot = library_of(unit(np.ones((10, DIM))))
     scores = np.array([0.2, 0.5, 0.9], dtype=np.float32)
-    found = RelevanceModel(ColorEncoder(), background).of_text_query("red", scores, snapshot)
+    found = RelevanceModel(ColorEncoder(), lambda: background).of_text_query(
+        "red", scores, snapshot
+    )
     np.testing.assert_allclose(found, ColorEncoder().match_probability(scores))
 
 
