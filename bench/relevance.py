@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.held_out import ForgetfulReader
 from bench.retrieval import Gallery, Query, lexicon_queries, photo_gallery
 from encoders.load import STARTER, EncoderConfig, load_encoder
 from search.background import embed_background
@@ -36,9 +35,8 @@ def main() -> None:
     }
     first, last = (int(number) for number in args.absent.split("-"))
     absent = {str(number) for number in range(first, last + 1)}
-    queries = chosen_queries(gallery, absent, args.held_out)
-    texts = [query.text for query, _ in queries]
-    vectors = ForgetfulReader().embeddings(texts) if args.held_out else encoder.encode_texts(texts)
+    queries = chosen_queries(gallery, absent)
+    vectors = encoder.encode_texts([query.text for query, _ in queries])
     table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (query, related), vector in zip(queries, vectors, strict=True):
         found = snapshot.nearest(vector, 1)
@@ -50,12 +48,12 @@ def main() -> None:
     report(table, args.json)
 
 
-def chosen_queries(gallery: Gallery, absent: set[str], held_out: bool) -> list[tuple[Query, bool]]:
+def chosen_queries(gallery: Gallery, absent: set[str]) -> list[tuple[Query, bool]]:
     """(query, whether a photograph shows it), as many of both in every language."""
     shown = set().union(*gallery.shows)
     rng = np.random.default_rng(0)
     by_language: dict[str, tuple[list[Query], list[Query]]] = defaultdict(lambda: ([], []))
-    for query in lexicon_queries(every_name=held_out):
+    for query in lexicon_queries(every_name=False):
         if query.key in shown:
             by_language[query.language][0].append(query)
         elif query.key in absent:
@@ -101,7 +99,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--absent", default="0-397", help="ImageNet classes, FIRST-LAST")
     parser.add_argument("--model", default=STARTER)
-    parser.add_argument("--held-out", action="store_true", help="names the starter must not know")
     parser.add_argument("--json", type=Path, help="write the rates here")
     return parser.parse_args()
 

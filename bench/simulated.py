@@ -1,4 +1,4 @@
-"""Simulated photographs: what EfficientNet-Lite0 might say of 1,000 pictures, one a class.
+"""Simulated photographs: what EfficientNet-Lite2 might say of 1,000 pictures, one a class.
 
 There is no ImageNet here. A photograph of a class is simulated as the direction in which the
 network looks for that class, at a random strength, plus noise that is spread as the classes'
@@ -15,7 +15,7 @@ from encoders.starter.network import weights_file
 
 CLEARNESS = 9.5
 """Logit of the true class over the mean of all in a picture without noise: the largest
-probability is then .60 on average, as the network's is on real photographs."""
+probability is then .61 on average."""
 
 Floats = NDArray[np.float32]
 

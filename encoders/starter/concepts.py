@@ -12,10 +12,11 @@ from encoders.protocol import Embeddings
 from encoders.starter.lexicon import CLASSES, read_broader
 from encoders.starter.names import unit
 
-CLASS_POWER = 0.6
-"""Under 1: a class seen beside another, stronger one still counts."""
+FLOOR = 0.9 / CLASSES
+"""What the network says of any class for want of certainty is not seen. Under 1 / CLASSES, so
+that something is left of every picture."""
 
-BROADER_WEIGHT = 0.9
+BROADER_WEIGHT = 0.7
 """What the broader concepts of a picture count beside its classes."""
 
 SHARPNESS = 10.0
@@ -36,9 +37,13 @@ def membership() -> NDArray[np.float32]:
 def picture_embeddings(
     probabilities: NDArray[np.float32], members: NDArray[np.float32]
 ) -> Embeddings:
-    """(n, 1000) probabilities → (n, concepts)."""
-    classes = unit(probabilities**CLASS_POWER)
-    broader = np.sqrt(probabilities @ members)
+    """(n, 1000) probabilities → (n, concepts).
+
+    Square roots, so that a class seen beside a stronger one still counts.
+    """
+    seen = np.maximum(probabilities - FLOOR, 0.0)
+    classes = unit(np.sqrt(seen))
+    broader = np.sqrt(seen @ members)
     return unit(np.concatenate([classes, BROADER_WEIGHT * broader], axis=1))
 
 
