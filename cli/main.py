@@ -19,6 +19,10 @@ COMMANDS = {
     "classify": "Which of some labels a picture is of, in any language.",
     "status": "What is in the library.",
     "jobs": "Past jobs, and the files that could not be read.",
+    "doctor": "Check that the library is whole, and mend it.",
+    "collections": "Collections, and how many pictures each has; rename one.",
+    "remove": "Forget pictures; their files stay.",
+    "remap": "Say where a folder has moved.",
 }
 
 

@@ -3,8 +3,9 @@
 from flask import url_for
 
 from search import schemas
+from search.embeddings import Embedded
 from search.engine import RankedImage, SearchEngine, SearchResult
-from storage.files import locations_of
+from storage.files import locations_of, readable_name
 from storage.jobs import count_failures
 from storage.pictures import count_by_collection, count_images
 from storage.records import FailureRecord, ImageRecord, JobRecord
@@ -52,6 +53,15 @@ def search_answer(result: SearchResult, engine: SearchEngine) -> schemas.SearchA
             total=round(result.total_ms, 2),
         ),
         warnings=result.warnings,
+    )
+
+
+def embeddings(made: Embedded, engine: SearchEngine) -> schemas.EmbeddingsAnswer:
+    return schemas.EmbeddingsAnswer(
+        texts=made.texts.tolist(),
+        images=made.images.tolist(),
+        model=engine.space.checkpoint,
+        dim=engine.space.dim,
     )
 
 
@@ -128,4 +138,4 @@ def job_detail(record: JobRecord, failures: list[FailureRecord]) -> schemas.JobD
 
 def shown_path(path: str) -> str:
     """A file's name for reading: bytes that are no UTF-8 become U+FFFD."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return readable_name(path)

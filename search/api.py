@@ -8,6 +8,7 @@ from werkzeug.exceptions import BadRequest
 
 from imaging import THUMBNAIL_MIME
 from search import answers, schemas
+from search.embeddings import embed
 from search.engine import SearchEngine
 from search.errors import FieldError, InvalidRequest
 from search.pictures_on_disk import THUMBNAIL_SIDES, original, require_image, thumbnail
@@ -58,6 +59,11 @@ def _add_search(api: Blueprint, engine: SearchEngine) -> None:
         asked = schemas.parse_request(schemas.ClassifyRequest, json_object(request))
         labels = [schemas.Label(**asdict(each)) for each in engine.classify(asked)]
         return _answer(schemas.ClassifyAnswer(labels=labels, model=engine.space.checkpoint))
+
+    @api.post("/embeddings")
+    def embeddings() -> Response:
+        asked = schemas.parse_request(schemas.EmbeddingsRequest, json_object(request))
+        return _answer(answers.embeddings(embed(engine, asked), engine))
 
     @api.get("/images/<int(max=9223372036854775807):image_id>/similar")
     def similar(image_id: int) -> Response:
@@ -119,16 +125,15 @@ def _add_housekeeping(api: Blueprint, engine: SearchEngine) -> None:
         return _answer(answers.stats(engine))
 
     @api.get("/collections")
-    def collections() -> dict[str, object]:
+    def collections() -> Response:
         counts = count_by_collection(engine.library.engine)
-        return {
-            "collections": [{"name": name, "pictures": count} for name, count in counts.items()]
-        }
+        found = [schemas.Collection(name=name, pictures=count) for name, count in counts.items()]
+        return _answer(schemas.CollectionList(collections=found))
 
     @api.get("/jobs")
-    def jobs() -> dict[str, object]:
+    def jobs() -> Response:
         records = list_jobs(engine.library.engine)
-        return {"jobs": [answers.job(record).model_dump() for record in records]}
+        return _answer(schemas.JobList(jobs=[answers.job(record) for record in records]))
 
     @api.get("/jobs/<int(max=9223372036854775807):job_id>")
     def job(job_id: int) -> Response:

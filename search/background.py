@@ -7,6 +7,7 @@ get from the same picture.
 
 import csv
 import unicodedata
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def load_background(path: Path) -> Background | None:
             if stored["texts"].tolist() != texts:
                 return None
             return Background(tuple(kind_of(text) for text in texts), stored["embeddings"])
-    except (FileNotFoundError, ValueError, KeyError, EOFError):
+    except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 

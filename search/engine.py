@@ -1,7 +1,5 @@
 """The engine: embed the query, find the nearest pictures, say how relevant they are."""
 
-import base64
-import binascii
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -216,13 +214,8 @@ class SearchEngine:
             if known is None:
                 raise ImageUnknown(image.id)
             return known
-        assert image.base64 is not None
-        try:
-            encoded = image.base64.partition("base64,")[2] or image.base64
-            data = base64.b64decode("".join(encoded.split()), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidRequest(FieldError("image.base64", "is not base64")) from error
-        embedding: Vector = self.encoder.encode_images([self.decode_upload(data)])[0]
+        picture = self.decode_upload(image.sent_bytes())
+        embedding: Vector = self.encoder.encode_images([picture])[0]
         return embedding
 
     def _page(

@@ -19,6 +19,9 @@ class FieldError:
 class SearchError(Exception):
     """Base of all errors that the engine raises on purpose."""
 
+    errors: tuple[FieldError, ...] = ()
+    """The fields that are to blame, where there is more than one that could be."""
+
 
 class InvalidRequest(SearchError):
     def __init__(self, *errors: FieldError) -> None:
@@ -27,14 +30,20 @@ class InvalidRequest(SearchError):
 
 
 class ImageUnknown(SearchError):
-    def __init__(self, image_id: int) -> None:
+    """field: where the request names the picture, if it names several."""
+
+    def __init__(self, image_id: int, field: str | None = None) -> None:
         super().__init__(f"There is no picture {image_id} in this library.")
         self.image_id = image_id
+        if field is not None:
+            self.errors = (FieldError(field, str(self)),)
 
 
 class PictureRejected(SearchError):
-    """kind: as in `imaging.UnreadableImage`."""
+    """kind: as in `imaging.UnreadableImage`. field: where the picture stands among several."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.kind = kind
+        if field is not None:
+            self.errors = (FieldError(field, message),)

@@ -9,7 +9,8 @@ from flask import Blueprint, Response, json
 from werkzeug.exceptions import HTTPException
 
 from encoders import EncoderError
-from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected, SearchError
+from search.errors import FieldError, ImageUnknown, PictureRejected, SearchError
+from search.request_ids import request_id
 from storage.errors import LibraryError
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,8 +50,7 @@ def register_problems(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(SearchError)
     def _search_error(error: SearchError) -> Response:
-        fields = error.errors if isinstance(error, InvalidRequest) else ()
-        return problem(status_of(error), str(error), fields)
+        return problem(status_of(error), str(error), error.errors)
 
     @blueprint.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:
@@ -59,12 +59,12 @@ def register_problems(blueprint: Blueprint) -> None:
     @blueprint.errorhandler(LibraryError)
     @blueprint.errorhandler(EncoderError)
     def _not_ready(error: Exception) -> Response:
-        log.error("the library or the encoder failed", exc_info=error)
+        log.error("request %s: library or encoder failed", request_id(), exc_info=error)
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     @blueprint.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
-        log.error("a request failed", exc_info=error)
+        log.error("request %s failed", request_id(), exc_info=error)
         return problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "This is a fault of the server, not of the request; its log says more.",

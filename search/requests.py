@@ -52,6 +52,11 @@ def json_object(request: Request) -> dict[str, Any]:
     """The body of a JSON request. Raises BadRequest, UnsupportedMediaType."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send application/json.")
+    return json_object_of_any_type(request)
+
+
+def json_object_of_any_type(request: Request) -> dict[str, Any]:
+    """The body as JSON, whatever its Content-Type says. Raises BadRequest."""
     return _object(request.get_data(as_text=True))
 
 
@@ -60,6 +65,8 @@ def _object(text: str) -> dict[str, Any]:
         value = json.loads(text)
     except ValueError as error:
         raise BadRequest(f"The body is not JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("The body is JSON, but nested too deeply.") from None
     if not isinstance(value, dict):
         raise BadRequest("The body is JSON, but not an object.")
     return value

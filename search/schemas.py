@@ -1,8 +1,10 @@
 """The JSON API's requests and answers: the one source for validation and for documentation."""
 
+from base64 import b64decode
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,29 +21,52 @@ IsoDate = Annotated[
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
+MOST_TEXTS_TO_EMBED = 256
+MOST_IMAGES_TO_EMBED = 64
 
 M = TypeVar("M", bound=BaseModel)
 
 
+def _plain_base64(text: str) -> str:
+    """Without line breaks and without the start of a data: URL."""
+    plain = "".join((text.partition("base64,")[2] or text).split())
+    try:
+        b64decode(plain, validate=True)
+    except ValueError:
+        raise ValueError("is not base64") from None
+    return plain
+
+
+Base64 = Annotated[
+    str, AfterValidator(_plain_base64), Field(json_schema_extra={"contentEncoding": "base64"})
+]
+
+
 class Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class ImageInput(Request):
     """A picture to search by: one that is indexed, or one sent along."""
 
     id: Annotated[int, Field(ge=1, lt=2**63)] | None = None
-    base64: str | None = None
+    base64: Base64 | None = None
+    """The bytes of an image file; a data: URL will do."""
 
     @model_validator(mode="after")
     def exactly_one(self) -> "ImageInput":
         if (self.id is None) == (self.base64 is None):
             raise ValueError("give exactly one of id and base64")
         return self
+
+    def sent_bytes(self) -> bytes:
+        """Of a picture that was sent along."""
+        assert self.base64 is not None
+        return b64decode(self.base64)
 
 
 class Term(Request):
@@ -127,6 +152,28 @@ class ClassifyAnswer(Answer):
     labels: list[Label]
     """Best first."""
     model: str
+
+
+class EmbeddingsRequest(Request):
+    """Texts and pictures to embed in the library's own space; at least one of either."""
+
+    texts: Annotated[list[Text], Field(max_length=MOST_TEXTS_TO_EMBED)] = []
+    images: Annotated[list[ImageInput], Field(max_length=MOST_IMAGES_TO_EMBED)] = []
+
+    @model_validator(mode="after")
+    def asks_for_something(self) -> "EmbeddingsRequest":
+        if not self.texts and not self.images:
+            raise ValueError("say what to embed: give texts or images")
+        return self
+
+
+class EmbeddingsAnswer(Answer):
+    """Embeddings in the order asked, each `dim` numbers of L2 norm 1."""
+
+    texts: list[list[float]]
+    images: list[list[float]]
+    model: str
+    dim: int
 
 
 class Hit(Answer):
@@ -243,6 +290,48 @@ class JobFailure(Answer):
 
 class JobDetail(Job):
     failures: list[JobFailure]
+
+
+class JobList(Answer):
+    jobs: list[Job]
+
+
+class Collection(Answer):
+    name: str
+    pictures: int
+
+
+class CollectionList(Answer):
+    collections: list[Collection]
+
+
+class Alive(Answer):
+    status: Literal["alive"]
+
+
+class Ready(Answer):
+    """Model and index are loaded."""
+
+    status: Literal["ready"]
+    model: str
+    searchable: int
+    index_generation: str | None
+
+
+class FieldProblem(Answer):
+    field: str
+    """Dotted path in the request, such as "filters.near.lat"; empty for the whole."""
+    message: str
+
+
+class Problem(Answer):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = []
 
 
 def parse_request(model: type[M], data: Any) -> M:

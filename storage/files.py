@@ -36,8 +36,14 @@ def list_roots(engine: Engine) -> list[RootRecord]:
         ]
 
 
+def readable_name(name: str) -> str:
+    """A name for people to read and type: bytes that are no UTF-8 become U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def collection_id(connection: Connection, name: str) -> int:
     """The collection's id; made when there is none of that name."""
+    name = readable_name(name)
     found = connection.execute(select(Collection.id).where(Collection.name == name)).scalar()
     if found is not None:
         return int(found)
@@ -55,7 +61,7 @@ def register_root(engine: Engine, folder: Path, collection: str | None) -> RootR
     for root in roots:
         if folder == root.path or root.path in folder.parents:
             return root
-    name = collection or folder.name or str(folder)
+    name = readable_name(collection or folder.name or str(folder))
     with engine.begin() as connection:
         in_collection = collection_id(connection, name)
         root_id = int(

@@ -63,7 +63,7 @@ class Library:
 
     def reader(self, space: SpaceRecord) -> SnapshotReader:
         return SnapshotReader(
-            self.engine, space, self._shard_folder(space), self._index_folder(space)
+            self.engine, space, self.shard_folder(space), self.index_folder(space)
         )
 
     @contextmanager
@@ -79,7 +79,7 @@ class Library:
             require_same_space(space, facts, self.data_dir)
             mark_dead_jobs(self.engine)
             self._sweep(space)
-            yield LibraryWriter(self.engine, self._shard_folder(space), space)
+            yield LibraryWriter(self.engine, self.shard_folder(space), space)
 
     def fold(self, writer: LibraryWriter, *, force: bool = False) -> Manifest | None:
         """Build a new index generation when the tail has grown long; None when it has not.
@@ -87,7 +87,7 @@ class Library:
         Only under the write lock, which `writer` stands for.
         """
         space = writer.space
-        folder = self._index_folder(space)
+        folder = self.index_folder(space)
         manifest = read_manifest(folder)
         if manifest is not None and load_index(folder, manifest) is None:
             manifest = None
@@ -96,14 +96,14 @@ class Library:
         if not force and tail <= max(FOLD_ROWS, FOLD_SHARE * indexed):
             return None
         writer.purge_deleted()
-        shards = self._shards(space)
+        shards = self.shards(space)
         last = shards[-1][0] if shards else 0
         return build_generation(
             folder, space.fingerprint, space.dim, self._live_blocks(space, shards), last
         )
 
     def manifest(self, space: SpaceRecord) -> Manifest | None:
-        return read_manifest(self._index_folder(space))
+        return read_manifest(self.index_folder(space))
 
     def size_bytes(self) -> int:
         """What the library takes on disk."""
@@ -114,7 +114,7 @@ class Library:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """Shard by shard, the rows that the catalog still names."""
         for shard_id, name in shards:
-            image_ids, embeddings = read_shard(self._shard_folder(space), name)
+            image_ids, embeddings = read_shard(self.shard_folder(space), name)
             with self.engine.connect() as connection:
                 named = connection.execute(
                     select(Embedding.row)
@@ -125,7 +125,7 @@ class Library:
             if len(rows):
                 yield image_ids[rows], embeddings[rows]
 
-    def _shards(self, space: SpaceRecord) -> list[tuple[int, str]]:
+    def shards(self, space: SpaceRecord) -> list[tuple[int, str]]:
         with self.engine.connect() as connection:
             rows = connection.execute(
                 select(Shard.id, Shard.name).where(Shard.space_id == space.id).order_by(Shard.id)
@@ -134,19 +134,19 @@ class Library:
 
     def _sweep(self, space: SpaceRecord) -> None:
         """Remove shards that were written and never named, and half-written files."""
-        folder = self._shard_folder(space)
-        named = {name for _, name in self._shards(space)}
+        folder = self.shard_folder(space)
+        named = {name for _, name in self.shards(space)}
         for path in folder.glob("part-*.parquet"):
             if path.name not in named:
                 path.unlink()
         sweep_temporaries(folder)
-        sweep_temporaries(self._index_folder(space))
+        sweep_temporaries(self.index_folder(space))
         self.thumbnails.sweep()
 
-    def _shard_folder(self, space: SpaceRecord) -> Path:
+    def shard_folder(self, space: SpaceRecord) -> Path:
         return self.data_dir / "embeddings" / space.fingerprint[:16]
 
-    def _index_folder(self, space: SpaceRecord) -> Path:
+    def index_folder(self, space: SpaceRecord) -> Path:
         return self.data_dir / "index" / space.fingerprint[:16]
 
 

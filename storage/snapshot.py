@@ -150,8 +150,8 @@ class SnapshotReader:
     ) -> None:
         self._engine = engine
         self._space = space
-        self._shard_folder = shard_folder
-        self._index_folder = index_folder
+        self.shard_folder = shard_folder
+        self.index_folder = index_folder
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
 
@@ -159,7 +159,7 @@ class SnapshotReader:
         """The newest committed state. Costs one small query when nothing has changed."""
         with self._engine.connect() as connection:
             commit = _commit_count(connection)
-        manifest = read_manifest(self._index_folder)
+        manifest = read_manifest(self.index_folder)
         held = self._snapshot
         if held is not None and held.commit == commit and held.manifest == manifest:
             return held
@@ -173,7 +173,7 @@ class SnapshotReader:
         if held is not None and held.manifest == manifest:
             index = held.index
         else:
-            index = load_index(self._index_folder, manifest) if manifest else None
+            index = load_index(self.index_folder, manifest) if manifest else None
             manifest = manifest if index is not None else None
         covered = manifest.last_shard_id if manifest else 0
         with self._engine.connect() as connection:
@@ -190,7 +190,7 @@ class SnapshotReader:
             masked_ids = np.fromiter(masked, dtype=np.int64)
         kept = _kept_tail(held, manifest, [shard.id for shard in shards])
         new = shards[len(kept[2]) :]
-        blocks = [read_shard(self._shard_folder, shard.name) for shard in new]
+        blocks = [read_shard(self.shard_folder, shard.name) for shard in new]
         ids = np.concatenate([kept[0], *(block[0] for block in blocks)])
         rows = np.concatenate(
             [kept[1].reshape(-1, self._space.dim), *(block[1] for block in blocks)]

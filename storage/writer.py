@@ -24,7 +24,7 @@ class LibraryWriter:
 
     def __init__(self, engine: Engine, shard_folder: Path, space: SpaceRecord) -> None:
         self._engine = engine
-        self._shard_folder = shard_folder
+        self.shard_folder = shard_folder
         self.space = space
 
     def commit(self, batch: Batch, job_id: int, counts: Mapping[str, float]) -> None:
@@ -40,7 +40,7 @@ class LibraryWriter:
         rows = np.array([image_ids[sha256] for sha256 in batch_embeddings], dtype=np.int64)
         if len(rows):
             embeddings = np.stack(list(batch_embeddings.values()))
-            shard = write_shard(self._shard_folder, rows, embeddings)
+            shard = write_shard(self.shard_folder, rows, embeddings)
         now = datetime.now(UTC)
         with self._engine.begin() as connection:
             _insert_images(connection, batch.images.values(), image_ids, now)

@@ -3,25 +3,30 @@
 import logging
 
 from flask import Flask, Response, render_template, request
-from flask_babel import Babel, get_locale, gettext
+from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from encoders import EncoderError
+from search import clip_retrieval, health, openapi
 from search.api import make_blueprint
 from search.engine import SearchEngine
 from search.errors import SearchError
 from search.problems import problem, status_of
+from search.request_ids import add_request_ids, request_id
+from search.routes import ROUTES
 from storage.errors import LibraryError
+from webui.api_docs import make_api_docs
 from webui.asked import Asked
 from webui.assets import version_assets
 from webui.config import WebConfig
+from webui.languages import add_languages
 from webui.pages import make_pages
 from webui.security import secure
 from webui.words import add_words, explain
 
-LANGUAGES = ("en",)
-"""That the pages are translated into; the first is for readers of none of them."""
 UPLOAD_SLACK_BYTES = 1024 * 1024
+API_PATHS = ("/api/", *(route.path for route in ROUTES))
+"""Where errors are problems, not pages."""
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +38,16 @@ def create_app(engine: SearchEngine, config: WebConfig) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = most
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
-    Babel(app, locale_selector=_chosen_language)
+    add_languages(app)
     secure(app)
     version_assets(app)
     add_words(app)
     app.register_blueprint(make_blueprint(engine))
+    add_request_ids(app)
+    app.register_blueprint(health.make_blueprint(engine))
+    app.register_blueprint(clip_retrieval.make_blueprint(engine))
+    app.register_blueprint(openapi.make_blueprint(engine.config))
+    app.register_blueprint(make_api_docs(engine.config))
     app.register_blueprint(make_pages(engine, config))
     _add_error_pages(app, engine)
 
@@ -45,16 +55,11 @@ def create_app(engine: SearchEngine, config: WebConfig) -> Flask:
     def _on_every_page() -> dict[str, object]:
         return {
             "asked": Asked(),
-            "locale": get_locale(),
             "limits": engine.config,
             "model_notice": config.model_notice,
         }
 
     return app
-
-
-def _chosen_language() -> str:
-    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
 
 
 def _add_error_pages(app: Flask, engine: SearchEngine) -> None:
@@ -68,7 +73,7 @@ def _add_error_pages(app: Flask, engine: SearchEngine) -> None:
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:
         code = error.code or 500
-        if request.path.startswith("/api/"):
+        if request.path.startswith(API_PATHS):
             return problem(code, error.description or error.name)
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
         return _error_page(code, _words_for(code)), code, headers
@@ -76,12 +81,12 @@ def _add_error_pages(app: Flask, engine: SearchEngine) -> None:
     @app.errorhandler(LibraryError)
     @app.errorhandler(EncoderError)
     def _not_ready(error: Exception) -> Response | tuple[str, int, dict[str, str]]:
-        log.error("the library or the encoder failed", exc_info=error)
+        log.error("request %s: library or encoder failed", request_id(), exc_info=error)
         return _http_error(ServiceUnavailable(str(error)))
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response | tuple[str, int, dict[str, str]]:
-        log.error("a page failed", exc_info=error)
+        log.error("request %s failed", request_id(), exc_info=error)
         return _http_error(InternalServerError())
 
 

@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 
+from babel.dates import get_datetime_format
 from babel.units import format_unit
 from flask import Flask
 from flask_babel import (
     format_date,
-    format_datetime,
     format_decimal,
     format_percent,
+    format_time,
     format_timedelta,
     get_locale,
     gettext,
@@ -33,8 +34,7 @@ def file_size(size_bytes: int) -> str:
 
 def taken(taken_at: str) -> str:
     """EXIF's own wall clock, whatever zone it was in: it is shown as the camera said it."""
-    moment = datetime.fromisoformat(taken_at)
-    return str(format_datetime(moment.replace(tzinfo=None), "d MMMM y, HH:mm", rebase=False))
+    return _day_and_time(datetime.fromisoformat(taken_at), "short")
 
 
 def taken_day(taken_at: str) -> str:
@@ -48,16 +48,51 @@ def ago(moment: datetime) -> str:
 
 def exact_time(moment: datetime) -> str:
     """In the server's own time zone, for which the system's settings speak."""
-    return str(format_datetime(moment.astimezone().replace(tzinfo=None), "long", rebase=False))
+    return _day_and_time(moment.astimezone(), "medium")
+
+
+def _day_and_time(moment: datetime, time: str) -> str:
+    """By the locale, without the zone; time: how long Babel's form of it is."""
+    local = moment.replace(tzinfo=None)
+    parts = {
+        "{1}": format_date(local, "long", rebase=False),
+        "{0}": format_time(local, time, rebase=False),
+    }
+    pattern = str(get_datetime_format("long", get_locale()))
+    for place_of, part in parts.items():
+        pattern = pattern.replace(place_of, part)
+    return pattern
 
 
 def place(latitude: float, longitude: float) -> str:
     north = gettext("%(degrees)s° N") if latitude >= 0 else gettext("%(degrees)s° S")
     east = gettext("%(degrees)s° E") if longitude >= 0 else gettext("%(degrees)s° W")
-    return ", ".join(
-        words % {"degrees": format_decimal(abs(value), "0.0000")}
-        for words, value in ((north, latitude), (east, longitude))
+    return str(
+        gettext(
+            "%(latitude)s, %(longitude)s",
+            latitude=north % {"degrees": format_decimal(abs(latitude), "0.0000")},
+            longitude=east % {"degrees": format_decimal(abs(longitude), "0.0000")},
+        )
     )
+
+
+def job_kind(kind: str) -> str:
+    return str({"index": gettext("Indexing")}.get(kind, kind))
+
+
+def count_name(name: str) -> str:
+    """Of what a job counts."""
+    known = {
+        "seen": gettext("seen"),
+        "new": gettext("new"),
+        "changed": gettext("changed"),
+        "moved": gettext("moved"),
+        "unchanged": gettext("unchanged"),
+        "removed": gettext("removed"),
+        "failed": gettext("failed"),
+        "embedded": gettext("embedded"),
+    }
+    return str(known.get(name, name))
 
 
 def job_status(status: str) -> str:
@@ -134,10 +169,13 @@ def add_words(app: Flask) -> None:
     """The filters that the templates use."""
     app.jinja_env.filters.update(
         ago=ago,
+        count_name=count_name,
         exact_time=exact_time,
         file_size=file_size,
+        job_kind=job_kind,
         job_status=job_status,
         number=lambda value: str(format_decimal(value)),
+        score=lambda value: str(format_decimal(value, "0.000")),
         percent=lambda value: str(format_percent(value)),
         taken=taken,
         taken_day=taken_day,

@@ -188,6 +188,15 @@ def test_names_that_are_no_utf8_are_indexed(index, pictures: Path, library: Libr
     assert index(pictures).counts == Counts(seen=7, unchanged=7)
 
 
+def test_a_folder_whose_name_is_no_utf8_gives_its_collection_a_readable_one(
+    index, pictures: Path, library: Library
+) -> None:
+    odd = pictures.rename(pictures.parent / os.fsdecode(b"holiday \xff"))
+    assert index(odd).counts.new == 6
+    assert count_by_collection(library.engine) == {"holiday \ufffd": 6}
+    assert index(odd).counts == Counts(seen=6, unchanged=6)
+
+
 def test_one_file_can_be_indexed_alone(index, pictures: Path, library: Library) -> None:
     assert index(pictures / "red.png").counts == Counts(seen=1, new=1, embedded=1)
     report = index(pictures)

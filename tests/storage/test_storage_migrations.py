@@ -29,9 +29,7 @@ def test_a_library_of_a_newer_version_is_refused_and_left_alone(library: Library
 
 def test_a_catalog_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "catalog.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(
-        CatalogUnusable, match=r"catalog\.db can't be opened: .* not a database"
-    ):
+    with pytest.raises(CatalogUnusable, match=r"catalog\.db can't be opened: .* not a database"):
         Library.open(tmp_path)
 
 

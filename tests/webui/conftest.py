@@ -81,7 +81,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(chromium: Browser, address: str) -> Iterator[BrowserContext]:
-    context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 800})
+    context = chromium.new_context(
+        base_url=address, viewport={"width": 1280, "height": 800}, locale="en-US"
+    )
     context.set_default_timeout(15_000)
     yield context
     context.close()

@@ -244,7 +244,7 @@ def test_without_javascript_one_can_search_page_open_and_return(
 ) -> None:
     path = tmp_path / "mine.png"
     draw("blue", (90, 60), 0.2).save(path)
-    context = chromium.new_context(base_url=address, java_script_enabled=False)
+    context = chromium.new_context(base_url=address, java_script_enabled=False, locale="en-US")
     context.set_default_timeout(15_000)
     page = context.new_page()
     page.goto("/")
@@ -292,6 +292,7 @@ def test_every_page_fits_from_phone_to_wide_in_light_and_dark(
         viewport={"width": width, "height": 760 if width < 800 else 1080},
         color_scheme="dark" if scheme == "dark" else "light",
         reduced_motion="reduce",
+        locale="en-US",
     )
     page = context.new_page()
     for name, url in STATES.items():
@@ -318,7 +319,7 @@ def test_on_a_phone_two_or_three_pictures_stand_in_a_row(chromium: Browser, addr
 
 def test_a_swipe_turns_the_picture_over(chromium: Browser, address: str) -> None:
     context: BrowserContext = chromium.new_context(
-        base_url=address, viewport={"width": 360, "height": 760}, has_touch=True
+        base_url=address, viewport={"width": 360, "height": 760}, has_touch=True, locale="en-US"
     )
     page = context.new_page()
     page.goto("/?q=red")

@@ -310,7 +310,7 @@ class TestPicturePage:
             "drawn",
             "640 × 480",
             "JPEG",
-            "17 May 2024, 14:30",
+            "May 17, 2024, 2:30\u202fPM",
             "Lumière No. 1",
             "21.0285° N, 105.8542° E",
         ):
@@ -393,7 +393,7 @@ class TestStatusPage:
         assert "broken/cut.jpg" in html
         assert "is cut off: only part of the JPEG is there" in html
         assert "--retry-failed" in html
-        assert re.search(r"<b>index</b> done", html)
+        assert re.search(r"<b>Indexing</b> done", html)
         assert "embedded 192" in html
 
 
