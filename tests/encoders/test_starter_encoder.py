@@ -104,7 +104,7 @@ def test_match_probability_rises_from_0_to_1(starter):
     assert probabilities.dtype == np.float32
     assert (np.diff(probabilities) > 0).all()
     assert probabilities[1] < 0.02
-    assert probabilities[-2] > 0.95
+    assert probabilities[-2] > 0.9
 
 
 def test_the_notice_names_the_limits_and_the_way_to_siglip_2(starter):

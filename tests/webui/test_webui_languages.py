@@ -9,7 +9,6 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo
-from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
