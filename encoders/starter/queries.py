@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from encoders.protocol import Embeddings
 from encoders.starter.concepts import query_embeddings
@@ -25,8 +24,9 @@ FAMILIAR_WITHIN = 0.03
 class QueryReader:
     """Reads a query as a whole and by the names in it.
 
-    The whole decides what another word for a known thing means ("locomotive à vapeur"); the
-    names in it, what a sentence is about ("a dog on the beach").
+    A known name means what bears it. Of all other queries, the whole decides what another word
+    for a known thing means ("locomotive à vapeur"), and the names in it, what a sentence is about
+    ("a dog on the beach").
     """
 
     def __init__(self, names: Names, dictionary: Dictionary, sentences: SentenceModel) -> None:
@@ -44,29 +44,35 @@ class QueryReader:
 
     def embeddings(self, texts: Sequence[str]) -> Embeddings:
         """→ (n, concepts)."""
-        rows = [np.zeros((0, len(concept_keys())), np.float32)]
-        for start in range(0, len(texts), LARGEST_BATCH):
-            rows.append(self._read(texts[start : start + LARGEST_BATCH]))
-        return np.concatenate(rows)
-
-    def _read(self, texts: Sequence[str]) -> Embeddings:
+        embeddings = np.empty((len(texts), len(concept_keys())), np.float32)
         known = [self._dictionary.whole(text) for text in texts]
+        for batch in _batches([number for number, rows in enumerate(known) if rows]):
+            embeddings[batch] = self._meanings([known[number] for number in batch])
+        for batch in _batches([number for number, rows in enumerate(known) if not rows]):
+            embeddings[batch] = self._read([texts[number] for number in batch])
+        return embeddings
+
+    def _read(self, texts: list[str]) -> Embeddings:
         points = self._names.place(self._sentences.embeddings(texts))
-        scores, nearest = self._names.concept_scores(points, known)
-        whole = query_embeddings(scores)
+        scores, nearest = self._names.concept_scores(points, [[]] * len(texts))
+        embeddings = query_embeddings(scores)
         for number, text in enumerate(texts):
-            parts = [] if known[number] else self._dictionary.parts(text)
+            parts = self._dictionary.parts(text)
             if parts:
                 share = _share_of_whole(float(nearest[number]))
-                whole[number] *= share
-                whole[number] += (1 - share) * self._meaning(parts)
-        return unit(whole)
+                together = unit(self._meanings(parts).sum(axis=0, keepdims=True))[0]
+                embeddings[number] = share * embeddings[number] + (1 - share) * together
+        return unit(embeddings)
 
-    def _meaning(self, parts: list[list[int]]) -> NDArray[np.float32]:
-        """(concepts,): what these names mean together."""
-        points = self._names.points([rows[0] for rows in parts])
-        scores, _ = self._names.concept_scores(points, parts)
-        return np.asarray(unit(query_embeddings(scores).sum(axis=0, keepdims=True))[0])
+    def _meanings(self, names: list[list[int]]) -> Embeddings:
+        """Rows of the names that are one in spelling → (n, concepts)."""
+        points = self._names.points([rows[0] for rows in names])
+        return query_embeddings(self._names.concept_scores(points, names)[0])
+
+
+def _batches(numbers: list[int]) -> list[list[int]]:
+    starts = range(0, len(numbers), LARGEST_BATCH)
+    return [numbers[start : start + LARGEST_BATCH] for start in starts]
 
 
 def _share_of_whole(nearest: float) -> float:

@@ -37,7 +37,7 @@ class Server:
         raise AssertionError(f"polyglance {arguments} ended before it served")
 
     def stop(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=30)
 
 
