@@ -14,7 +14,7 @@ from indexer.scan import (
     resolve_source,
     unregistered_source,
 )
-from storage.files import list_roots
+from storage.files import list_roots, root_holding
 from storage.library import Library
 from storage.records import KnownFile
 
@@ -36,9 +36,9 @@ def _source_and_known(library: Library | None, path: Path) -> tuple[Source, Iter
     source = unregistered_source(path)
     if library is None:
         return source, iter(())
-    for root in list_roots(library.engine):
-        if source.root.path == root.path or root.path in source.root.path.parents:
-            source = Source.within(root, path)
+    root = root_holding(list_roots(library.engine), source.root.path)
+    if root is not None:
+        source = Source.within(root, path)
     space = library.active_space()
     space_id = UNREGISTERED if space is None else space.id
     return source, known_below(library.engine, source, space_id)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import Embeddings, Encoder
+from storage.atomic import write_atomic
 
 LISTING = Path(__file__).with_name("background_queries.tsv")
 BATCH = 64
@@ -100,6 +101,9 @@ def embed_background(encoder: Encoder) -> Background:
 
 def save_background(background: Background, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, texts=np.array(background_texts()), embeddings=background.embeddings)
-    temporary.replace(path)
+
+    def write(to: Path) -> None:
+        with to.open("wb") as file:
+            np.savez(file, texts=np.array(background_texts()), embeddings=background.embeddings)
+
+    write_atomic(path, write)

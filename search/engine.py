@@ -103,8 +103,9 @@ class SearchEngine:
         query = self._embed(request, snapshot)
         embedded = time.perf_counter()
         allowed = None
-        if not request.filters.for_storage().is_empty:
-            allowed = filter_ids(self.library.engine, request.filters.for_storage())
+        chosen = request.filters.for_storage()
+        if not chosen.is_empty:
+            allowed = filter_ids(self.library.engine, chosen)
             allowed = np.intersect1d(allowed, snapshot.image_ids, assume_unique=True)
         if query.exclude:
             everything = snapshot.image_ids if allowed is None else allowed

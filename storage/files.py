@@ -1,7 +1,7 @@
 """Roots and the files below them, as the scan compares them with the disk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sqlalchemy import (
@@ -51,6 +51,13 @@ def collection_id(connection: Connection, name: str) -> int:
     return int(made.scalar_one())
 
 
+def root_holding(roots: Iterable[RootRecord], folder: Path) -> RootRecord | None:
+    """The root that is `folder` (absolute) or stands above it."""
+    return next(
+        (root for root in roots if folder == root.path or root.path in folder.parents), None
+    )
+
+
 def register_root(engine: Engine, folder: Path, collection: str | None) -> RootRecord:
     """The root that holds `folder` (absolute): a known one at or above it, else a new one.
 
@@ -58,9 +65,9 @@ def register_root(engine: Engine, folder: Path, collection: str | None) -> RootR
     collection: what a new root's files belong to; the folder's own name by default.
     """
     roots = list_roots(engine)
-    for root in roots:
-        if folder == root.path or root.path in folder.parents:
-            return root
+    known = root_holding(roots, folder)
+    if known is not None:
+        return known
     name = readable_name(collection or folder.name or str(folder))
     with engine.begin() as connection:
         in_collection = collection_id(connection, name)
