@@ -40,6 +40,19 @@ class RootRecord:
 
 
 @dataclass(frozen=True)
+class PictureText:
+    """Words that came with a picture: in its file, or in a sidecar beside it."""
+
+    kind: str
+    """title, description, keyword or caption."""
+    text: str
+    source: str
+    """exif, iptc, xmp, sidecar or import."""
+    language: str | None = None
+    """A BCP 47 tag, where it is known."""
+
+
+@dataclass(frozen=True)
 class NewImage:
     """A picture that the catalog may not know yet; width and height are of the upright one."""
 
@@ -54,6 +67,8 @@ class NewImage:
     lens: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    perceptual_hash: int | None = None
+    """64 bits, as a signed number."""
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,7 @@ def _insert_images(
             "latitude": image.latitude,
             "longitude": image.longitude,
             "dominant_color": image.dominant_color,
+            "perceptual_hash": image.perceptual_hash,
             "added_at": now,
         }
         for image in images

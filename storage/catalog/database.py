@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.errors import CatalogUnusable, LibraryTooNew
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest migration; compared at every open, so that Alembic is only loaded to migrate."""
 
 BUSY_TIMEOUT_S = 30

@@ -74,6 +74,8 @@ class Image(Table):
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     dominant_color: Mapped[str]
+    perceptual_hash: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    """64 bits, as a signed number; None for a picture that was indexed before there were any."""
     added_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     """No file holds it any more: masked from every search."""
@@ -99,7 +101,25 @@ class Location(Table):
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id"), index=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    sidecar_mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    """The latest of its sidecars' times (captions beside the file); None without any."""
     __table_args__ = (UniqueConstraint("root_id", "path"),)
+
+
+class ImageText(Table):
+    """Words that came with a picture. `picture_words`, a full-text table that only the migrations
+    and storage/picture_words.py know, holds them and the files' names once more, folded."""
+
+    __tablename__ = "image_text"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), index=True)
+    kind: Mapped[str]
+    """title, description, keyword or caption."""
+    source: Mapped[str]
+    """exif, iptc, xmp, sidecar or import."""
+    language: Mapped[str | None]
+    """A BCP 47 tag, where it is known."""
+    text: Mapped[str]
 
 
 class Failure(Table):
@@ -171,3 +191,17 @@ class Job(Table):
     finished_at: Mapped[datetime | None]
     counts: Mapped[dict[str, Any]]
     error: Mapped[str | None]
+
+
+class ApiKey(Table):
+    """What lets a program in. Only a hash of the key is kept."""
+
+    __tablename__ = "api_key"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(unique=True)
+    scope: Mapped[str]
+    """read or admin."""
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

@@ -11,9 +11,15 @@ from storage.errors import CatalogUnusable, LibraryNotFound, LibraryTooNew
 from storage.library import Library
 
 
+def _is_of_the_schema(name: str | None, kind: str, _parents: object) -> bool:
+    """The full-text table and those that SQLite keeps for it are not."""
+    return kind != "table" or not (name or "").startswith("picture_words")
+
+
 def test_the_migrations_make_the_schema_that_the_code_expects(library: Library) -> None:
     with library.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {"compare_type": True, "include_name": _is_of_the_schema}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, Table.metadata) == []
 
 
