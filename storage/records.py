@@ -69,6 +69,8 @@ class NewImage:
     longitude: float | None = None
     perceptual_hash: int | None = None
     """64 bits, as a signed number."""
+    texts: tuple[PictureText, ...] = ()
+    """Words that the picture's own file holds."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class FileStat:
     path: str
     size_bytes: int
     mtime_ns: int
+    sidecar_mtime_ns: int | None = None
+    """The latest of its sidecars' times; None without any."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class IndexedFile:
     sha256: bytes
     moved_from: int | None = None
     """The location this file was known as, when it was moved or renamed."""
+    texts: tuple[PictureText, ...] = ()
+    """Words that stand beside the file, in sidecars."""
 
 
 @dataclass(frozen=True)
