@@ -9,7 +9,7 @@ from encoders.errors import (
     UnsupportedCheckpoint,
 )
 from encoders.load import load_encoder
-from encoders.protocol import Embeddings, EmbeddingSpace, Encoder, Preprocessed
+from encoders.protocol import Embeddings, EmbeddingSpace, Encoder, Preprocessed, Preprocessor
 
 __all__ = [
     "CheckpointNotFound",
@@ -20,6 +20,7 @@ __all__ = [
     "EncoderConfig",
     "EncoderError",
     "Preprocessed",
+    "Preprocessor",
     "SelfTestFailed",
     "UnsupportedCheckpoint",
     "load_encoder",

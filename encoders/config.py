@@ -12,7 +12,8 @@ FEWEST_PATCHES, MOST_PATCHES = 128, 1024
 class EncoderConfig:
     """Settings of whoever runs the encoder; none of them but max_num_patches changes the space.
 
-    device: auto, cpu, cuda, cuda:1, mps. dtype: auto, float32, bfloat16, float16.
+    device: auto, cpu, cuda, cuda:1, mps. dtype: auto, int8, float32, bfloat16, float16; with auto
+    and int8 a CPU that has the instructions computes in 8 bits where that finds the same pictures.
     revision: a branch, tag or commit of the checkpoint on the hub.
     max_num_patches: how finely a NaFlex checkpoint sees a picture, 128 to 1024.
     cache_dir: where digests of local weights are remembered; None for the user's cache folder.

@@ -7,6 +7,9 @@ from encoders.errors import EncoderError, first_line
 if TYPE_CHECKING:
     import torch
 
+INT8 = "int8"
+"""Asked for as a dtype; what is quantized are float32 weights."""
+
 
 def choose_device(name: str) -> "torch.device":
     """`auto` takes CUDA, else Apple's Metal, else the CPU; anything else is what torch calls it."""
@@ -38,10 +41,12 @@ def choose_dtype(name: str, device: "torch.device") -> "torch.dtype":
     import torch
 
     named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name == INT8:
+        return torch.float32
     if name in named:
         return named[name]
     if name != "auto":
-        raise EncoderError(f"Unknown dtype {name!r}: choose auto, {', '.join(named)}.")
+        raise EncoderError(f"Unknown dtype {name!r}: choose auto, {INT8}, {', '.join(named)}.")
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -39,6 +39,24 @@ class EmbeddingSpace:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+class Preprocessor(Protocol):
+    """What turns a picture into an encoder's input, without the encoder's weights.
+
+    Decode workers are processes of their own: it is pickled to get there, and importing its
+    module must not load torch.
+    """
+
+    @property
+    def min_decode_side(self) -> int:
+        """Pixels: a picture shrunk while it is decoded must keep both sides at least this long.
+
+        Twice the encoder's input size, so that the exact resize that follows decides.
+        """
+
+    def preprocess(self, image: Image.Image) -> Preprocessed:
+        """One upright RGB picture → the model's input; uint8 where the encoder takes that."""
+
+
 class Encoder(Protocol):
     """Pictures and texts → embeddings in one space.
 
@@ -59,14 +77,15 @@ class Encoder(Protocol):
         """Whether upper and lower case are the same query; the self-test checks that they are."""
 
     @property
-    def min_decode_side(self) -> int:
-        """Pixels: a picture shrunk while it is decoded must keep both sides at least this long.
+    def preprocessor(self) -> Preprocessor:
+        """The part of the encoder that decode workers run."""
 
-        Twice the encoder's input size, so that the exact resize that follows decides.
-        """
+    @property
+    def min_decode_side(self) -> int:
+        """The preprocessor's."""
 
     def preprocess(self, image: Image.Image) -> Preprocessed:
-        """One upright RGB picture → the model's input; the costly part that decode threads do."""
+        """What the preprocessor makes of one upright RGB picture."""
 
     def encode_preprocessed(self, batch: Sequence[Preprocessed]) -> Embeddings: ...
 

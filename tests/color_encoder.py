@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from encoders import Embeddings, EmbeddingSpace, Preprocessed
+from encoders import Embeddings, EmbeddingSpace, Preprocessed, Preprocessor
 
 COLORS = {
     "red": (214, 40, 40),
@@ -37,6 +37,15 @@ DIM = 2 * len(COLORS)
 """The second half is for what a text says beyond colours: no picture has any of it."""
 
 
+class ColorPreprocessor:
+    min_decode_side = 64
+
+    def preprocess(self, image: Image.Image) -> Preprocessed:
+        """→ float32 (1024, 3)."""
+        small = image.resize((32, 32), Image.Resampling.BOX)
+        return np.asarray(small, dtype=np.float32).reshape(-1, 3)
+
+
 class ColorEncoder:
     """version: another one is another embedding space, whatever the checkpoint is called."""
 
@@ -56,13 +65,15 @@ class ColorEncoder:
         return True
 
     @property
+    def preprocessor(self) -> Preprocessor:
+        return ColorPreprocessor()
+
+    @property
     def min_decode_side(self) -> int:
-        return 64
+        return self.preprocessor.min_decode_side
 
     def preprocess(self, image: Image.Image) -> Preprocessed:
-        """→ float32 (1024, 3)."""
-        small = image.resize((32, 32), Image.Resampling.BOX)
-        return np.asarray(small, dtype=np.float32).reshape(-1, 3)
+        return self.preprocessor.preprocess(image)
 
     def encode_preprocessed(self, batch: Sequence[Preprocessed]) -> Embeddings:
         embeddings = np.zeros((len(batch), DIM), dtype=np.float32)

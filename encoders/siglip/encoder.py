@@ -14,9 +14,9 @@ from encoders.checkpoints import LocatedCheckpoint
 from encoders.checkpoints.digest import content_digest
 from encoders.checkpoints.files import check_config, check_files
 from encoders.config import EncoderConfig
-from encoders.devices import choose_device, choose_dtype
+from encoders.devices import INT8, choose_device, choose_dtype
 from encoders.errors import EncoderError, UnsupportedCheckpoint, first_line
-from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed
+from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed, Preprocessor
 from encoders.siglip.model import load_model
 from encoders.siglip.pictures import NativeAspect, picture_input
 from encoders.siglip.scores import background_cosines, sigmoid, softmax_bias
@@ -24,6 +24,8 @@ from encoders.siglip.text import text_input
 
 if TYPE_CHECKING:
     import torch
+
+    from encoders.siglip.int8 import Calibration
 
 PREPROCESSING_VERSION = 1
 """Raise it when the same checkpoint gives other embeddings than before."""
@@ -41,6 +43,8 @@ class DualEncoder:
         self._device = choose_device(config.device)
         self._largest_batch = LARGEST_BATCH.get(self._device.type, 64)
         dtype = choose_dtype(config.dtype, self._device)
+        self.dtype_asked = config.dtype
+        self._runs_int8 = False
         with _damage_explained(self._checkpoint):
             check_config(folder, self._checkpoint, [path.name for path in folder.iterdir()])
             check_files(folder, self._checkpoint)
@@ -75,12 +79,79 @@ class DualEncoder:
         return self._space
 
     @property
+    def precision(self) -> str:
+        """What the towers compute in: int8, float32, bfloat16 or float16."""
+        return "int8" if self._runs_int8 else str(self._model.dtype).removeprefix("torch.")
+
+    @property
+    def could_run_int8(self) -> bool:
+        """Whether 8-bit arithmetic is wanted, and faster here, and can stand for both towers."""
+        if self.dtype_asked not in ("auto", INT8) or self._device.type != "cpu":
+            return False
+        from encoders.siglip.int8 import can_quantize, can_run_int8
+
+        return (
+            self.precision == "float32" and can_run_int8() and all(map(can_quantize, self._towers))
+        )
+
+    @property
+    def _towers(self) -> tuple[Any, Any]:
+        """The picture's and the text's."""
+        return self._model.vision_model, self._model.text_model
+
+    def calibrate_int8(
+        self, pictures: Sequence[Preprocessed], texts: Sequence[str]
+    ) -> "Calibration":
+        """Try 8-bit arithmetic on these, against float32; the encoder itself stays as it is.
+
+        Some dozens of each, such as people have and ask for. Only while `could_run_int8`.
+        """
+        from encoders.siglip.int8 import Calibration, quantized_layers, replace_layers, watching
+        from encoders.siglip.int8.calibration import agreement
+
+        picture_tower, text_tower = self._towers
+        with self._lock:
+            with watching(picture_tower) as of_pictures:
+                exact_pictures = self.encode_preprocessed(pictures)
+            with watching(text_tower) as of_texts:
+                exact_texts = self.encode_texts(texts)
+            own = replace_layers(picture_tower, quantized_layers(picture_tower, of_pictures))
+            try:
+                quick_pictures = self.encode_preprocessed(pictures)
+            finally:
+                replace_layers(picture_tower, own)
+            own = replace_layers(text_tower, quantized_layers(text_tower, of_texts))
+            try:
+                quick_texts = self.encode_texts(texts)
+            finally:
+                replace_layers(text_tower, own)
+        found = agreement((exact_pictures, quick_pictures), (exact_texts, quick_texts))
+        return Calibration(of_pictures, of_texts, found)
+
+    def run_int8(self, calibration: "Calibration") -> None:
+        """Compute in 8 bits from now on. Only while `could_run_int8`."""
+        from encoders.siglip.int8 import quantized_layers, replace_layers
+
+        picture_tower, text_tower = self._towers
+        with self._lock:
+            for tower, ranges in (
+                (picture_tower, calibration.pictures),
+                (text_tower, calibration.texts),
+            ):
+                replace_layers(tower, quantized_layers(tower, ranges))
+            self._runs_int8 = True
+
+    @property
     def notice(self) -> None:
         return None
 
     @property
     def ignores_case(self) -> bool:
         return self._text_input.ignores_case
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        return self._picture_input
 
     @property
     def min_decode_side(self) -> int:

@@ -25,9 +25,11 @@ TensorsByName = dict[str, "torch.Tensor"]
 
 
 class PictureInput(Protocol):
-    """Pictures → bytes → the picture tower's arguments."""
+    """Pictures → bytes → the picture tower's arguments. Holds no weights: decode workers get a
+    pickled copy."""
 
-    min_decode_side: int
+    @property
+    def min_decode_side(self) -> int: ...
 
     def preprocess(self, image: Image.Image) -> Preprocessed: ...
 
@@ -126,6 +128,10 @@ class FixedSize:
         return {"pixel_values": pixels.permute(0, 3, 1, 2).contiguous()}
 
 
+_LARGEST_SCALE = 100.0
+_SCALE_STEP = 1e-5
+
+
 class NativeAspect:
     """SigLIP 2 NaFlex: as many square patches as allowed, in the picture's own aspect ratio."""
 
@@ -144,14 +150,28 @@ class NativeAspect:
         self.min_decode_side = 2 * patch_size * ceil(sqrt(max_num_patches))
 
     def preprocess(self, image: Image.Image) -> Preprocessed:
-        from transformers.models.siglip2.image_processing_pil_siglip2 import (
-            get_image_size_for_max_num_patches,
-        )
+        columns, rows = self._grid(image.width, image.height)
+        size = (columns * self._patch_size, rows * self._patch_size)
+        return np.asarray(_rgb(image).resize(size, self._resample))
 
-        height, width = get_image_size_for_max_num_patches(
-            image.height, image.width, self._patch_size, self._max_num_patches
-        )
-        return np.asarray(_rgb(image).resize((width, height), self._resample))
+    def _grid(self, width: int, height: int) -> tuple[int, int]:
+        """Columns and rows of patches of a picture enlarged or shrunk as far as they may go.
+
+        The scale is found by halving an interval, in the steps of the checkpoints' own processor:
+        the last of them decides which of two grids a picture at the border of both gets.
+        """
+        low, high = _SCALE_STEP / 10, _LARGEST_SCALE
+        while high - low >= _SCALE_STEP:
+            middle = (low + high) / 2
+            columns, rows = self._patches_at(middle, width), self._patches_at(middle, height)
+            if columns * rows <= self._max_num_patches:
+                low = middle
+            else:
+                high = middle
+        return self._patches_at(low, width), self._patches_at(low, height)
+
+    def _patches_at(self, scale: float, side: int) -> int:
+        return max(1, ceil(side * scale / self._patch_size))
 
     def groups(self, batch: Sequence[Preprocessed]) -> list[list[int]]:
         """By number of patches: 14 × 18 and 18 × 14 go together, and nothing is padded."""

