@@ -104,6 +104,7 @@ def _record(row: Row[Any]) -> ImageRecord:
     facts = dict(row._mapping)
     offset = facts.pop("taken_offset_minutes")
     facts.pop("deleted_at")
+    facts.pop("perceptual_hash")
     if facts["taken_at"] is not None and offset is not None:
         sign = "-" if offset < 0 else "+"
         facts["taken_at"] += f"{sign}{abs(offset) // 60:02d}:{abs(offset) % 60:02d}"
