@@ -38,10 +38,9 @@ def use_calibration(encoder: "Encoder", home: Path) -> bool:
     calibration = Calibration.load(_path(dual, home))
     if calibration is None:
         return False
-    if calibration.agreement.is_enough:
-        dual.run_int8(calibration)
-    elif dual.dtype_asked == "int8":
-        click.echo(_stays_with_float32(calibration), err=True)
+    dual.run_int8(calibration)
+    if dual.dtype_asked == "int8" and dual.precision != "int8":
+        click.echo(_found(dual, calibration), err=True)
     return True
 
 
@@ -70,11 +69,8 @@ def calibrate(encoder: "Encoder", library: "Library") -> bool:
     path = _path(dual, library.data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, save)
-    if calibration.agreement.is_enough:
-        click.echo(f"8-bit arithmetic holds ({calibration.agreement}) and is used.", err=True)
-        dual.run_int8(calibration)
-    else:
-        click.echo(_stays_with_float32(calibration), err=True)
+    dual.run_int8(calibration)
+    click.echo(_found(dual, calibration), err=True)
     return True
 
 
@@ -104,8 +100,5 @@ def _first_pictures(library: "Library") -> list[Image.Image]:
     return pictures
 
 
-def _stays_with_float32(calibration: "Calibration") -> str:
-    return (
-        f"8-bit arithmetic would not find the same pictures ({calibration.agreement}); "
-        "the model runs in float32."
-    )
+def _found(encoder: "DualEncoder", calibration: "Calibration") -> str:
+    return f"The model runs in {encoder.precision}. 8 bits, against float32: {calibration}."

@@ -25,7 +25,7 @@ from encoders.siglip.text import text_input
 if TYPE_CHECKING:
     import torch
 
-    from encoders.siglip.int8 import Calibration
+    from encoders.siglip.int8 import Calibration, Ranges
 
 PREPROCESSING_VERSION = 1
 """Raise it when the same checkpoint gives other embeddings than before."""
@@ -44,7 +44,7 @@ class DualEncoder:
         self._largest_batch = LARGEST_BATCH.get(self._device.type, 64)
         dtype = choose_dtype(config.dtype, self._device)
         self.dtype_asked = config.dtype
-        self._runs_int8 = False
+        self._in_int8: tuple[bool, ...] = (False, False)
         with _damage_explained(self._checkpoint):
             check_config(folder, self._checkpoint, [path.name for path in folder.iterdir()])
             check_files(folder, self._checkpoint)
@@ -80,8 +80,12 @@ class DualEncoder:
 
     @property
     def precision(self) -> str:
-        """What the towers compute in: int8, float32, bfloat16 or float16."""
-        return "int8" if self._runs_int8 else str(self._model.dtype).removeprefix("torch.")
+        """What the towers compute in: "float32", "int8", "int8 (pictures), float32 (texts)", …"""
+        own = str(self._model.dtype).removeprefix("torch.")
+        of_pictures, of_texts = ("int8" if quick else own for quick in self._in_int8)
+        if of_pictures == of_texts:
+            return of_pictures
+        return f"{of_pictures} (pictures), {of_texts} (texts)"
 
     @property
     def could_run_int8(self) -> bool:
@@ -106,40 +110,38 @@ class DualEncoder:
 
         Some dozens of each, such as people have and ask for. Only while `could_run_int8`.
         """
-        from encoders.siglip.int8 import Calibration, quantized_layers, replace_layers, watching
-        from encoders.siglip.int8.calibration import agreement
+        from encoders.siglip.int8 import Calibration, TowerCalibration, agreement, watching
 
         picture_tower, text_tower = self._towers
         with self._lock:
-            with watching(picture_tower) as of_pictures:
+            with watching(picture_tower) as picture_ranges:
                 exact_pictures = self.encode_preprocessed(pictures)
-            with watching(text_tower) as of_texts:
+            with watching(text_tower) as text_ranges:
                 exact_texts = self.encode_texts(texts)
-            own = replace_layers(picture_tower, quantized_layers(picture_tower, of_pictures))
-            try:
+            with _quantized(picture_tower, picture_ranges):
                 quick_pictures = self.encode_preprocessed(pictures)
-            finally:
-                replace_layers(picture_tower, own)
-            own = replace_layers(text_tower, quantized_layers(text_tower, of_texts))
-            try:
+            with _quantized(text_tower, text_ranges):
                 quick_texts = self.encode_texts(texts)
-            finally:
-                replace_layers(text_tower, own)
-        found = agreement((exact_pictures, quick_pictures), (exact_texts, quick_texts))
-        return Calibration(of_pictures, of_texts, found)
+        of_pictures = agreement(exact_pictures, quick_pictures, (exact_texts, exact_texts))
+        as_run = quick_pictures if of_pictures.is_enough else exact_pictures
+        of_texts = agreement(exact_texts, quick_texts, (exact_pictures, as_run), of_texts=True)
+        return Calibration(
+            TowerCalibration(picture_ranges, of_pictures), TowerCalibration(text_ranges, of_texts)
+        )
 
-    def run_int8(self, calibration: "Calibration") -> None:
-        """Compute in 8 bits from now on. Only while `could_run_int8`."""
+    def run_int8(self, calibration: "Calibration", *, gated: bool = True) -> None:
+        """From now on compute in 8 bits in the towers that agree. Only while `could_run_int8`.
+
+        gated: False for both towers, whatever the calibration found.
+        """
         from encoders.siglip.int8 import quantized_layers, replace_layers
 
-        picture_tower, text_tower = self._towers
+        calibrated = (calibration.pictures, calibration.texts)
         with self._lock:
-            for tower, ranges in (
-                (picture_tower, calibration.pictures),
-                (text_tower, calibration.texts),
-            ):
-                replace_layers(tower, quantized_layers(tower, ranges))
-            self._runs_int8 = True
+            self._in_int8 = tuple(not gated or each.agreement.is_enough for each in calibrated)
+            for tower, found, quick in zip(self._towers, calibrated, self._in_int8, strict=True):
+                if quick:
+                    replace_layers(tower, quantized_layers(tower, found.ranges))
 
     @property
     def notice(self) -> None:
@@ -263,6 +265,18 @@ class DualEncoder:
                 f"{self._model.dtype}. Set the encoder's dtype to float32."
             )
         return embeddings
+
+
+@contextmanager
+def _quantized(tower: Any, ranges: "Ranges") -> Iterator[None]:
+    """Within it, the tower computes in 8 bits."""
+    from encoders.siglip.int8 import quantized_layers, replace_layers
+
+    own = replace_layers(tower, quantized_layers(tower, ranges))
+    try:
+        yield
+    finally:
+        replace_layers(tower, own)
 
 
 @contextmanager

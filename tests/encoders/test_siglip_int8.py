@@ -14,13 +14,14 @@ from encoders.siglip import DualEncoder
 from encoders.siglip.int8 import (
     Agreement,
     Calibration,
+    TowerCalibration,
+    agreement,
     can_quantize,
     can_run_int8,
     quantized_layers,
     replace_layers,
     watching,
 )
-from encoders.siglip.int8.calibration import agreement
 
 needs_vnni = pytest.mark.skipif(not can_run_int8(), reason="this CPU has no VNNI")
 
@@ -111,13 +112,13 @@ def test_an_encoder_in_8_bits_agrees_with_float32(
     assert encoder.precision == "float32"
     assert encoder.encode_images(pictures) == pytest.approx(exact[0], abs=1e-6)
 
-    encoder.run_int8(calibration)
+    encoder.run_int8(calibration, gated=False)
     assert encoder.precision == "int8"
     assert not encoder.could_run_int8
     quick = encoder.encode_images(pictures), encoder.encode_texts(TEXTS)
     assert np.abs(quick[0] - exact[0]).max() > 1e-6, "it does not compute in 8 bits"
-    found = agreement((exact[0], quick[0]), (exact[1], quick[1]))
-    assert found.mean_cosine == pytest.approx(calibration.agreement.mean_cosine, abs=1e-4)
+    found = agreement(exact[0], quick[0], (exact[1], exact[1]))
+    assert found.mean_cosine == pytest.approx(calibration.pictures.agreement.mean_cosine, abs=1e-4)
     assert found.mean_cosine > 0.98
     assert (quick[0] * exact[0]).sum(axis=1).min() > 0.995
     assert (quick[1] * exact[1]).sum(axis=1).min() > 0.995
@@ -130,7 +131,7 @@ def test_a_batch_does_not_matter_in_8_bits(
     encoder = encoder_of("siglip2")
     pictures = _pictures(5)
     preprocessed = [encoder.preprocess(each) for each in pictures]
-    encoder.run_int8(encoder.calibrate_int8(preprocessed, TEXTS))
+    encoder.run_int8(encoder.calibrate_int8(preprocessed, TEXTS), gated=False)
     together = encoder.encode_texts(TEXTS)
     alone = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
     assert together == pytest.approx(alone, abs=1e-4)
@@ -148,11 +149,12 @@ def test_a_calibration_outlives_the_process(
         made.save(file)
     kept = Calibration.load(path)
     assert kept is not None
-    assert kept.agreement == made.agreement
+    assert kept.pictures.agreement == made.pictures.agreement
+    assert kept.texts.agreement == made.texts.agreement
 
-    encoder.run_int8(made)
+    encoder.run_int8(made, gated=False)
     another = encoder_of("siglip2")
-    another.run_int8(kept)
+    another.run_int8(kept, gated=False)
     assert np.array_equal(encoder.encode_texts(TEXTS), another.encode_texts(TEXTS))
     assert np.array_equal(
         encoder.encode_preprocessed(pictures), another.encode_preprocessed(pictures)
@@ -182,19 +184,50 @@ def test_another_dtype_that_is_asked_for_is_kept(checkpoint_of: Callable[[str], 
         assert not encoder.could_run_int8
 
 
+@needs_vnni
+def test_a_tower_that_does_not_agree_stays_in_float32(
+    encoder_of: Callable[[str], DualEncoder],
+) -> None:
+    encoder = encoder_of("siglip2")
+    pictures = [encoder.preprocess(each) for each in _pictures(12)]
+    exact = encoder.encode_preprocessed(pictures), encoder.encode_texts(TEXTS)
+    made = encoder.calibrate_int8(pictures, TEXTS)
+    good, bad = Agreement(1.0, 1.0, 1.0), Agreement(0.9, 0.9, 0.9)
+    encoder.run_int8(
+        Calibration(
+            TowerCalibration(made.pictures.ranges, good), TowerCalibration(made.texts.ranges, bad)
+        )
+    )
+    assert encoder.precision == "int8 (pictures), float32 (texts)"
+    assert not np.array_equal(encoder.encode_preprocessed(pictures), exact[0])
+    assert np.array_equal(encoder.encode_texts(TEXTS), exact[1])
+
+
 def test_agreement_is_of_what_tells_embeddings_apart() -> None:
     rng = np.random.default_rng(0)
     shared = np.full((30, 8), 5.0, dtype=np.float32)
     own = rng.normal(size=(30, 8)).astype(np.float32)
     other = rng.normal(size=(30, 8)).astype(np.float32)
-    same = agreement((shared + own, shared + own), (own, own))
+    texts = rng.normal(size=(20, 8)).astype(np.float32)
+    same = agreement(shared + own, shared + own, (texts, texts))
     assert (same.mean_cosine, same.top_agreement) == (pytest.approx(1.0), 1.0)
     assert same.is_enough
     # Nearly the same direction, as all share so much; yet nothing of what differs is right.
-    wrong = agreement((shared + own, shared + other), (own, own))
+    wrong = agreement(shared + own, shared + other, (texts, texts))
     assert wrong.mean_cosine < 0.8
     assert wrong.top_agreement < 0.7
     assert not wrong.is_enough
+
+
+def test_agreement_counts_the_nearest_pictures_of_a_text_from_either_side() -> None:
+    pictures = np.eye(20, dtype=np.float32)
+    descending = np.linspace(1, 0, 20, dtype=np.float32)
+    text, another = descending[np.newaxis], descending[np.newaxis].copy()
+    another[0, [9, 10]] = another[0, [10, 9]]  # one of the first ten changes places with the next
+    of_texts = agreement(text, another, (pictures, pictures), of_texts=True)
+    assert of_texts.top_agreement == pytest.approx(0.9)
+    swapped = pictures[[*range(9), 10, 9, *range(11, 20)]]
+    assert agreement(pictures, swapped, (text, text)).top_agreement == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """8-bit arithmetic for SigLIP's towers on CPUs with VNNI, and the gate that it has to pass."""
 
-from encoders.siglip.int8.calibration import Agreement, Calibration
+from encoders.siglip.int8.calibration import Agreement, Calibration, TowerCalibration, agreement
 from encoders.siglip.int8.layers import (
+    Ranges,
     can_quantize,
     can_run_int8,
     quantized_layers,
@@ -12,6 +13,9 @@ from encoders.siglip.int8.layers import (
 __all__ = [
     "Agreement",
     "Calibration",
+    "Ranges",
+    "TowerCalibration",
+    "agreement",
     "can_quantize",
     "can_run_int8",
     "quantized_layers",

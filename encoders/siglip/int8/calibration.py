@@ -4,7 +4,7 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,18 +50,29 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Made once for a space, kept beside the library."""
-
-    pictures: Ranges
-    texts: Ranges
+class TowerCalibration:
+    ranges: Ranges
     agreement: Agreement
 
+
+@dataclass(frozen=True)
+class Calibration:
+    """Made once for a space, kept beside the library. Each tower has to pass for itself."""
+
+    pictures: TowerCalibration
+    texts: TowerCalibration
+    """Its agreement is with the picture tower as that is going to run."""
+
+    def __str__(self) -> str:
+        return f"pictures, {self.pictures.agreement}; texts, {self.texts.agreement}"
+
     def save(self, file: IO[bytes]) -> None:
-        arrays = {f"pictures.{key}": array for key, array in self.pictures.items()}
-        arrays |= {f"texts.{key}": array for key, array in self.texts.items()}
-        facts = json.dumps({"format": FORMAT, **asdict(self.agreement)})
-        np.savez(file, allow_pickle=False, facts=np.array(facts), **arrays)
+        arrays: dict[str, NDArray[Any]] = {}
+        facts: dict[str, Any] = {"format": FORMAT}
+        for name, tower in (("pictures", self.pictures), ("texts", self.texts)):
+            arrays |= {f"{name}.{key}": array for key, array in tower.ranges.items()}
+            facts[name] = asdict(tower.agreement)
+        np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Calibration | None":
@@ -70,29 +81,43 @@ class Calibration:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = dict(stored)
             facts = json.loads(str(arrays.pop("facts")))
-            if facts.pop("format") != FORMAT:
+            if facts["format"] != FORMAT:
                 return None
-            return cls(_of("pictures.", arrays), _of("texts.", arrays), Agreement(**facts))
+            return cls(*(_tower(name, arrays, facts[name]) for name in ("pictures", "texts")))
         except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
 
-def _of(prefix: str, arrays: dict[str, NDArray[np.float32]]) -> Ranges:
-    return {
-        key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
+def _tower(
+    name: str, arrays: dict[str, NDArray[np.float32]], found: dict[str, float]
+) -> TowerCalibration:
+    start = f"{name}."
+    ranges = {
+        key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)
     }
+    return TowerCalibration(ranges, Agreement(**found))
 
 
 def agreement(
-    pictures: tuple[Embeddings, Embeddings], texts: tuple[Embeddings, Embeddings]
+    exact: Embeddings,
+    quick: Embeddings,
+    others: tuple[Embeddings, Embeddings],
+    *,
+    of_texts: bool = False,
 ) -> Agreement:
-    """Of embeddings in float32 and in 8 bits, each (n, dim)."""
-    cosines = np.concatenate([_centred_cosines(*pictures), _centred_cosines(*texts)])
-    exact, quick = texts[0] @ pictures[0].T, texts[1] @ pictures[1].T
+    """Of one tower's embeddings in float32 and in 8 bits, each (n, dim).
+
+    others: the other tower's in float32, and as it is going to run. of_texts: `exact` and
+    `quick` are of texts, the others of pictures.
+    """
+    cosines = _centred_cosines(exact, quick)
+    exact_scores, quick_scores = exact @ others[0].T, quick @ others[1].T
+    if not of_texts:
+        exact_scores, quick_scores = exact_scores.T, quick_scores.T
     return Agreement(
         mean_cosine=float(cosines.mean()),
         least_cosine=float(cosines.min()),
-        top_agreement=_top_agreement(exact, quick),
+        top_agreement=_top_agreement(exact_scores, quick_scores),
     )
 
 
