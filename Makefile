@@ -32,6 +32,7 @@ demo: install
 
 test: $(VENV)/installed-test
 	@sh tests/install_chromium.sh
+	@sh tests/install_axe.sh
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/installed-test

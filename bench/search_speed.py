@@ -37,9 +37,9 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def fill(library: Library, rows: np.ndarray, tail: int) -> None:
+def fill(library: Library, rows: np.ndarray, tail: int, space: Space | None = None) -> None:
     """Commit all rows; the last `tail` of them after the index was built."""
-    with library.writer("bench", Space()) as writer:
+    with library.writer("bench", space or Space()) as writer:
         job = start_job(library.engine, "bench", "bench", [])
         root = register_root(library.engine, Path("/bench"), None)
         edges = [*range(0, len(rows) - tail, BLOCK), len(rows) - tail, len(rows)]

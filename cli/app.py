@@ -1,7 +1,7 @@
 """What every command shares: the configuration, the library, the encoder."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,13 +47,38 @@ class App:
 
         golden_home: the folder below which reference embeddings are kept. Raises EncoderError.
         """
+        from cli.precision import runs_int8, use_calibration
+        from encoders import SelfTestFailed
         from encoders.load import load_encoder
         from encoders.selftest import NpzGoldenStore, run_self_test
 
         click.echo(f"Loading the model {checkpoint} …", err=True)
         encoder = load_encoder(checkpoint, self.config.encoder)
-        golden = golden_home / "golden" / f"{encoder.space.fingerprint[:16]}.npz"
-        run_self_test(encoder, NpzGoldenStore(golden))
+        golden = NpzGoldenStore(golden_home / "golden" / f"{encoder.space.fingerprint[:16]}.npz")
+        use_calibration(encoder, golden_home)
+        try:
+            run_self_test(encoder, golden)
+        except SelfTestFailed as error:
+            if not runs_int8(encoder):
+                raise
+            click.echo(f"Not in 8 bits: {error} Loading it in float32 …", err=True)
+            encoder = load_encoder(checkpoint, replace(self.config.encoder, dtype="float32"))
+            run_self_test(encoder, golden)
+        return encoder
+
+    def load_encoder_of(self, library: "Library") -> "Encoder":
+        """The encoder of the library's active space, or the configured one for a new library.
+
+        Raises EncoderError, SpaceMismatch.
+        """
+        from storage.spaces import require_same_space
+
+        space = library.active_space()
+        encoder = self.load_encoder(
+            space.checkpoint if space else self.config.model, library.data_dir
+        )
+        if space is not None:
+            require_same_space(space, encoder.space, library.data_dir)
         return encoder
 
     def open_engine(self, library: "Library") -> "SearchEngine":

@@ -1,7 +1,9 @@
 """Configuration: built-in defaults < config.yaml < POLYGLANCE_* environment < flags."""
 
 import difflib
-from collections.abc import Mapping
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -29,6 +31,20 @@ class ServeConfig:
     port: int = 7700
     threads: int = 8
     """Requests answered at the same time."""
+    insecure_no_auth: bool = False
+    """Listen beyond this machine although the library has no keys."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that the server goes by, beyond localhost and the address it listens on."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies whose X-Forwarded-For and -Proto are believed."""
+    cors_origins: tuple[str, ...] = ()
+    """Sites whose scripts may use the API, such as "https://shop.example"; "*" for all."""
+    requests_per_minute: int | None = 1200
+    """For each key, and for each address beyond this machine; null for no limit."""
+    log_format: str = "text"
+    """text or json, one object a line."""
+    log_queries: bool = False
+    """Whether the log says what was searched for."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +138,7 @@ def _converted(key: str, value: Any, kind: Any, where: str) -> Any:
     if wanted is Path and isinstance(value, str):
         return Path(value).expanduser()
     if get_origin(wanted) is tuple and isinstance(value, list):
-        return tuple(str(each) for each in value)
+        return _checked(key, tuple(str(each) for each in value), where)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if (
@@ -136,9 +152,40 @@ def _converted(key: str, value: Any, kind: Any, where: str) -> Any:
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
-    if isinstance(value, (int, float)) and value <= 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
         raise ConfigError(f"{where}: {key} is {value}; it must be more than 0.")
+    if key in CHECKS:
+        try:
+            CHECKS[key](value)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {key}: {error}.") from None
     return value
+
+
+def _networks(values: tuple[str, ...]) -> None:
+    for each in values:
+        ipaddress.ip_network(each)
+
+
+def _origins(values: tuple[str, ...]) -> None:
+    for each in values:
+        if each != "*" and not re.fullmatch(r"https?://[^/\s]+/?", each):
+            raise ValueError(f'{each!r} is no origin: write it like "https://shop.example"')
+
+
+def _log_format(value: str) -> None:
+    if value not in LOG_FORMATS:
+        raise ValueError(f"{value!r} is none of {', '.join(LOG_FORMATS)}")
+
+
+LOG_FORMATS = ("text", "json")
+CHECKS: Mapping[str, Callable[[Any], None]] = {
+    "trusted_proxies": _networks,
+    "fetch_allowed_networks": _networks,
+    "cors_origins": _origins,
+    "log_format": _log_format,
+}
+"""What a value's type does not say; each raises ValueError."""
 
 
 __all__ = ["Config", "ConfigError", "DecodeLimits", "ServeConfig", "load_config"]

@@ -6,6 +6,7 @@ EXPECTED = frozenset(
         "cli.config.ConfigError",
         "cli.errors.CommandError",
         "encoders.errors.EncoderError",
+        "indexer.errors.DecodersUnavailable",
         "indexer.errors.SourceError",
         "search.errors.SearchError",
         "storage.errors.LibraryError",

@@ -3,8 +3,8 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -13,33 +13,58 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from cli.precision import calibrate
 from encoders import Encoder
 from indexer.config import IndexConfig
 from indexer.job import IndexJob
+from indexer.reindex import ReindexJob, ReindexReport
 from indexer.report import Counts, IndexRequest, JobReport
-from indexer.scan import claims_to_be_a_picture, names_below, resolve_source
+from indexer.sources.named import find_sources
+from indexer.sources.pictures import claims_to_be_a_picture
+from indexer.sources.walk import names_below
 from storage.library import Library
+from storage.spaces import count_to_embed
 
 
 def run_index_job(
     library: Library, encoder: Encoder, config: IndexConfig, request: IndexRequest
 ) -> JobReport:
     """With a progress bar on a terminal. Ctrl-C finishes the batch in flight; twice gives up."""
-    with _progress_bar(request.sources, config) as show:
-        job = IndexJob(library, encoder, config, show)
-        with _stop_on_signal(job.stop):
+    with _progress_bar(request, config) as show:
+        job = IndexJob(library, encoder, config, show, lambda: calibrate(encoder, library))
+        with stop_on_signal(job.stop):
             return job.run(request)
 
 
-@contextmanager
-def _progress_bar(sources: Sequence[str], config: IndexConfig) -> Iterator[Any]:
-    bar = tqdm(
+def run_reindex_job(
+    library: Library, encoder: Encoder, config: IndexConfig, *, switch_anyway: bool
+) -> ReindexReport:
+    """As `run_index_job`, for all pictures of the library."""
+    bar = _bar("Embedding anew")
+    bar.total = count_to_embed(library.engine, encoder.space)
+
+    def show(counts: Counts) -> None:
+        bar.set_postfix(failed=counts.failed, refresh=False)
+        bar.update(counts.embedded - bar.n)
+
+    job = ReindexJob(library, encoder, config, show)
+    with closing(bar), stop_on_signal(job.stop):
+        return job.run(switch_anyway=switch_anyway)
+
+
+def _bar(what: str) -> Any:
+    return tqdm(
         unit=" pictures",
         disable=not sys.stderr.isatty(),
         dynamic_ncols=True,
         smoothing=0.05,
-        desc="Indexing",
+        desc=what,
     )
+
+
+@contextmanager
+def _progress_bar(request: IndexRequest, config: IndexConfig) -> Iterator[Any]:
+    bar = _bar("Indexing")
 
     def show(counts: Counts) -> None:
         bar.set_postfix(new=counts.embedded, failed=counts.failed, refresh=False)
@@ -49,8 +74,8 @@ def _progress_bar(sources: Sequence[str], config: IndexConfig) -> Iterator[Any]:
 
     def count() -> None:
         total = 0
-        for name in sources:
-            for path in names_below(resolve_source(name), config.exclude):
+        for named in find_sources(request.sources, request.listed):
+            for path in names_below(named, config.exclude):
                 total += claims_to_be_a_picture(path)
                 if counting_done.is_set():
                     return
@@ -68,7 +93,7 @@ def _progress_bar(sources: Sequence[str], config: IndexConfig) -> Iterator[Any]:
 
 
 @contextmanager
-def _stop_on_signal(stop: threading.Event) -> Iterator[None]:
+def stop_on_signal(stop: threading.Event) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             signal.default_int_handler(number, frame)
@@ -104,9 +129,14 @@ def report_in_words(report: JobReport, data_dir: Path) -> str:
         lines.append(
             f"{counts.failed:,} could not be read; for the reasons: polyglance jobs {report.job}"
         )
+    for root in report.kept_back:
+        lines.append(
+            f"{root} is empty: if its disk is not connected, nothing is lost. Otherwise, to forget "
+            f"the pictures that were in it: polyglance remove {root}"
+        )
     if counts.removed and report.pruned:
         lines.append(f"{counts.removed:,} that are gone from the disk were forgotten.")
-    elif counts.removed:
+    elif counts.removed and not report.kept_back:
         lines.append(
             f"{counts.removed:,} are gone from the disk and still found; --prune forgets them."
         )

@@ -1,6 +1,7 @@
 """The command line's entry: global options, the list of commands, and what errors look like."""
 
 import importlib
+import keyword
 import logging
 import signal
 import sys
@@ -15,6 +16,7 @@ COMMANDS = {
     "index": "Index folders, files or lists of pictures.",
     "search": "Search from the shell.",
     "serve": "Serve the pages and the API.",
+    "mcp": "Serve the library to assistants, by the Model Context Protocol.",
     "demo": "Index a few sample pictures and serve them.",
     "classify": "Which of some labels a picture is of, in any language.",
     "status": "What is in the library.",
@@ -23,6 +25,12 @@ COMMANDS = {
     "collections": "Collections, and how many pictures each has; rename one.",
     "remove": "Forget pictures; their files stay.",
     "remap": "Say where a folder has moved.",
+    "export": "Write embeddings and facts as Parquet, clip-retrieval folders or npy.",
+    "import": "Take in embeddings that were made elsewhere with the same model.",
+    "watch": "Keep indexing what changes.",
+    "reindex": "Build the index anew, or move to another model.",
+    "duplicates": "Copies of pictures, exact and near.",
+    "keys": "Make and revoke the keys that let programs and people in.",
 }
 
 
@@ -35,7 +43,8 @@ class LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"cli.commands.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = importlib.import_module(f"cli.commands.{module}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -74,6 +74,10 @@ def calibrate(encoder: "Encoder", library: "Library") -> bool:
     return True
 
 
+def runs_int8(encoder: "Encoder") -> bool:
+    return "int8" in str(getattr(encoder, "precision", ""))
+
+
 def _that_could_run_int8(encoder: "Encoder") -> "DualEncoder | None":
     if encoder.space.checkpoint == "starter":
         return None

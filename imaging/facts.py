@@ -1,28 +1,22 @@
-"""What the camera wrote beside the picture: EXIF, read with suspicion."""
+"""What is written about a picture in its file: EXIF, then XMP; read with suspicion."""
 
 import math
 import re
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import ExifTags, Image
 
-# What Pillow and this file raise when EXIF is not what it should be.
-BROKEN_EXIF = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+from imaging.exif_texts import exif_text, read_exif_texts
+from imaging.iptc import read_iptc_texts
+from imaging.packets import Packets, or_none
+from imaging.texts import FactText, cleaned_texts
+from imaging.xmp import XmpFacts, read_xmp
+
+ORIENTATION = ExifTags.Base.Orientation
 
 _MOMENT_TAGS = (
     (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
@@ -32,8 +26,6 @@ _MOMENT_TAGS = (
 _MOMENT = re.compile(r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[ T]+(\d\d?):(\d\d?)(?::(\d\d?))?")
 _OFFSET = re.compile(r"([+-])(\d\d?):?(\d\d)")
 _LONGEST_NAME = 100
-
-_Fact = TypeVar("_Fact")
 
 
 @dataclass(frozen=True)
@@ -49,50 +41,51 @@ class ImageFacts:
     lens: str | None
     latitude: float | None
     longitude: float | None
-
-
-def read_exif(image: Image.Image) -> Image.Exif:
-    """The picture's EXIF; empty when it has none or none that can be parsed."""
-    try:
-        return image.getexif()
-    except BROKEN_EXIF:
-        return Image.Exif()
+    texts: tuple[FactText, ...] = ()
 
 
 def read_orientation(exif: Image.Exif) -> int:
     """EXIF orientation, 1 (upright) to 8; 1 when it is absent or nonsense."""
-    orientation = _or_none(lambda: exif.get(ExifTags.Base.Orientation))
+    orientation = or_none(lambda: exif.get(ORIENTATION))
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
-def read_facts(exif: Image.Exif) -> ImageFacts:
-    main: Mapping[int, Any] = exif
-    details = _or_none(lambda: exif.get_ifd(ExifTags.IFD.Exif)) or {}
-    gps = _or_none(lambda: exif.get_ifd(ExifTags.IFD.GPSInfo)) or {}
-    position = _or_none(lambda: _position(gps))
+def read_facts(packets: Packets) -> ImageFacts:
+    main: Mapping[int, Any] = packets.exif
+    details = or_none(lambda: packets.exif.get_ifd(ExifTags.IFD.Exif)) or {}
+    gps = or_none(lambda: packets.exif.get_ifd(ExifTags.IFD.GPSInfo)) or {}
+    xmp = (read_xmp(packets.xmp) if packets.xmp else None) or XmpFacts()
+    position = or_none(lambda: _position(gps)) or xmp.position
     return ImageFacts(
-        taken_at=_taken_at(main, details),
-        camera=_or_none(lambda: _camera(main)),
-        lens=_or_none(lambda: _name(details.get(ExifTags.Base.LensModel))),
+        taken_at=_earlier_known(_taken_at(main, details), xmp.taken_at),
+        camera=or_none(lambda: _camera(main)) or _camera_name(_bytes(xmp.make), _bytes(xmp.model)),
+        lens=or_none(lambda: _name(details.get(ExifTags.Base.LensModel)))
+        or _name(_bytes(xmp.lens)),
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
+        texts=cleaned_texts(_texts(packets, details, xmp)),
     )
 
 
-def _or_none(read: Callable[[], _Fact]) -> _Fact | None:
-    """What `read` returns, or None where the EXIF behind it is broken."""
-    try:
-        return read()
-    except BROKEN_EXIF:
-        return None
+def _texts(packets: Packets, details: Mapping[int, Any], xmp: XmpFacts) -> Iterable[FactText]:
+    yield from xmp.texts
+    yield from or_none(lambda: read_iptc_texts(packets.iptc or b"")) or ()
+    yield from read_exif_texts(packets.exif, details)
+
+
+def _earlier_known(exif: datetime | None, xmp: datetime | None) -> datetime | None:
+    """EXIF's time before that of XMP, which gives it its offset where they are the same."""
+    if exif is None or xmp is None:
+        return exif or xmp
+    return xmp if exif.tzinfo is None and xmp.replace(tzinfo=None) == exif else exif
 
 
 def _taken_at(main: Mapping[int, Any], details: Mapping[int, Any]) -> datetime | None:
     for moment_tag, offset_tag in _MOMENT_TAGS:
         place = main if moment_tag == ExifTags.Base.DateTime else details
-        moment = _or_none(partial(_moment, place, moment_tag))
+        moment = or_none(partial(_moment, place, moment_tag))
         if moment is not None:
-            return moment.replace(tzinfo=_or_none(partial(_offset, details, offset_tag)))
+            return moment.replace(tzinfo=or_none(partial(_offset, details, offset_tag)))
     return None
 
 
@@ -120,7 +113,11 @@ def _offset(details: Mapping[int, Any], tag: int) -> timezone | None:
 
 
 def _camera(main: Mapping[int, Any]) -> str | None:
-    make, model = _name(main.get(ExifTags.Base.Make)), _name(main.get(ExifTags.Base.Model))
+    return _camera_name(main.get(ExifTags.Base.Make), main.get(ExifTags.Base.Model))
+
+
+def _camera_name(made_by: Any, called: Any) -> str | None:
+    make, model = _name(made_by), _name(called)
     if make is None or model is None:
         return make or model
     brand = make.split()[0]
@@ -134,17 +131,14 @@ def _name(value: Any) -> str | None:
     return text if any(letter.isalnum() for letter in text) else None
 
 
+def _bytes(text: str | None) -> bytes:
+    """As EXIF would have it."""
+    return (text or "").encode()
+
+
 def _text(value: Any) -> str:
-    """EXIF text without its padding; UTF-8 where a camera wrote that for ASCII."""
-    if isinstance(value, str):
-        value = value.encode("latin-1")
-    if not isinstance(value, bytes):
-        return ""
-    value = value.split(b"\0", 1)[0]
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError:
-        text = value.decode("latin-1")
+    """On one line, without padding."""
+    text = exif_text(value).split("\0", 1)[0]
     printable = (letter if letter.isprintable() else " " for letter in text)
     return " ".join("".join(printable).split())
 

@@ -7,7 +7,7 @@ from imaging.errors import UnreadableImage
 
 _Order = Literal["little", "big"]
 
-_NAMES = {"webp": "WebP"}
+_NAMES = {"webp": "WebP", "heif": "HEIC/HEIF picture", "raw": "camera RAW file"}
 # By TIFF type: bytes of one value; 1 for those not named.
 _TIFF_TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
@@ -52,7 +52,7 @@ def _has_open_tiff_directory(data: bytes) -> bool:
 
 
 def _has_open_box(data: bytes) -> bool:
-    """Whether the last top-level box of an ISO media file (AVIF) ends behind the file's end."""
+    """Whether the last top-level box of an ISO media file ends behind the file's end."""
     at = 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -74,4 +74,6 @@ _IS_CUT_OFF: dict[str, Callable[[bytes], bool]] = {
     "bmp": lambda data: int.from_bytes(data[2:6], "little") > len(data),
     "tiff": _has_open_tiff_directory,
     "avif": _has_open_box,
+    "heif": _has_open_box,
+    "raw": lambda _: False,
 }

@@ -31,6 +31,14 @@ _STARTS = (
     (b"MM\x00*", "tiff"),
     (b"II+\x00", "tiff"),
     (b"MM\x00+", "tiff"),
+    # Camera RAW: Fujifilm, Olympus, Panasonic, Minolta, Sigma.
+    (b"FUJIFILMCCD-RAW", "raw"),
+    (b"IIRO", "raw"),
+    (b"IIRS", "raw"),
+    (b"MMOR", "raw"),
+    (b"IIU\x00", "raw"),
+    (b"\x00MRM", "raw"),
+    (b"FOVb", "raw"),
 )
 
 _OTHER_PICTURES = (
@@ -40,12 +48,6 @@ _OTHER_PICTURES = (
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (b"8BPS", "a Photoshop document"),
     (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"FUJIFILMCCD-RAW", "a camera RAW file"),
-    (b"IIRO", "a camera RAW file"),
-    (b"IIRS", "a camera RAW file"),
-    (b"MMOR", "a camera RAW file"),
-    (b"IIU\x00", "a camera RAW file"),
-    (b"FOVb", "a camera RAW file"),
 )
 _NO_PICTURES = (
     (b"\xff\xfe", "plain text"),
@@ -60,11 +62,11 @@ _NO_PICTURES = (
 def sniff_format(head: bytes) -> str | None:
     """The format that the first bytes (32 or more where the file has them) declare.
 
-    One of jpeg, png, gif, webp, tiff, bmp, avif, heif; None for anything else.
+    One of jpeg, png, gif, webp, tiff, bmp, avif, heif, raw; None for anything else. Most camera
+    RAW files are TIFFs: `imaging/raw.py` tells them apart by their first directory.
     """
-    if head[8:10] == b"CR":
-        # Canon's RAW is a TIFF around a preview.
-        return None
+    if head[:4] in (b"II*\x00", b"MM\x00*") and head[8:10] == b"CR":
+        return "raw"
     for start, name in _STARTS:
         if head.startswith(start):
             return name
@@ -82,6 +84,8 @@ def _is_bmp_header(head: bytes) -> bool:
 
 def _sniff_ftyp(head: bytes) -> str | None:
     """ISO media files: the brands, the major one first, say which codec the picture uses."""
+    if head[8:12] == b"crx ":
+        return "raw"
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
     if brands[0] in _AVIF_BRANDS:
@@ -107,10 +111,6 @@ def unreadable_by_content(head: bytes) -> UnreadableImage:
 
 def _other_picture(head: bytes) -> str | None:
     """The kind of picture that is known by sight only."""
-    if sniff_format(head) == "heif":
-        return "a HEIC/HEIF picture"
-    if head[4:12] == b"ftypcrx " or (head[:2] == b"II" and head[8:10] == b"CR"):
-        return "a camera RAW file"
     for start, kind in _OTHER_PICTURES:
         if head.startswith(start):
             return kind

@@ -22,11 +22,9 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START_OF_SCAN = b"\xff\xda"
 _END_OF_IMAGE = b"\xff\xd9"
 
-_NEW_SUBFILE_TYPE = 254
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 _SAMPLES_PER_PIXEL = 277
-_DNG_VERSION = 50706
 
 
 @dataclass(frozen=True)
@@ -49,22 +47,21 @@ def check_bytes(data: bytes, limits: DecodeLimits) -> None:
 def check_unopened(data: bytes, format_name: str, limits: DecodeLimits) -> None:
     """What must be known before Pillow opens the file: opening a WebP makes room for its canvas."""
     if format_name == "webp":
-        _check_pixels(_webp_canvas(data), limits)
+        check_pixels(_webp_canvas(data), limits)
 
 
 def check_opened(opened: ImageFile.ImageFile, data: bytes, limits: DecodeLimits) -> None:
     """What Pillow has read of the header, and what it has not looked at."""
-    _check_pixels(opened.size, limits)
+    check_pixels(opened.size, limits)
     if isinstance(opened, JpegImagePlugin.JpegImageFile):
         _check_jpeg_scans(opened, data)
     elif isinstance(opened, TiffImagePlugin.TiffImageFile):
-        _check_tiff_is_no_raw(opened)
         _check_tiff_layout(opened, limits)
     elif isinstance(opened, BmpImagePlugin.BmpImageFile):
         _check_bmp_runs(opened)
 
 
-def _check_pixels(size: tuple[int, int], limits: DecodeLimits) -> None:
+def check_pixels(size: tuple[int, int], limits: DecodeLimits) -> None:
     width, height = size
     if width * height > limits.max_pixels:
         raise UnreadableImage(
@@ -112,21 +109,11 @@ def _check_jpeg_scans(opened: JpegImagePlugin.JpegImageFile, data: bytes) -> Non
         at = marker.end() + max(2, length)
 
 
-def _check_tiff_is_no_raw(opened: TiffImagePlugin.TiffImageFile) -> None:
-    """Camera RAW files are TIFFs whose first picture is a stamp-sized preview."""
-    is_preview = opened.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & 1
-    if is_preview or _DNG_VERSION in opened.tag_v2:
-        raise UnreadableImage(
-            "unsupported_format",
-            "is a camera RAW file, which is not read: convert it to JPEG, PNG or WebP",
-        )
-
-
 def _check_tiff_layout(opened: TiffImagePlugin.TiffImageFile, limits: DecodeLimits) -> None:
     """A tile is decoded whole however little of it is used, and a strip each time it is named."""
     tags = opened.tag_v2
     if _TILE_OFFSETS in tags:
-        _check_pixels((tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)), limits)
+        check_pixels((tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)), limits)
     pieces = len(tags.get(_STRIP_OFFSETS, ())) + len(tags.get(_TILE_OFFSETS, ()))
     width, height = opened.size
     most = max(width, height, 1) * tags.get(_SAMPLES_PER_PIXEL, 1)

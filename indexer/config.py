@@ -20,7 +20,9 @@ class IndexConfig:
     batch_size: int = 16
     """Pictures in one forward pass."""
     workers: int = field(default_factory=usable_cores)
-    """Threads that read and decode."""
+    """Processes that read and decode."""
+    decode_seconds: float = 60.0
+    """How long one file may take to be read and decoded, before it counts as failed."""
     exclude: tuple[str, ...] = DEFAULT_EXCLUDES
     """Names of files and folders that are passed over, as shell patterns."""
     limits: DecodeLimits = field(default_factory=DecodeLimits)

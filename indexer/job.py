@@ -1,49 +1,38 @@
 """An indexing job from its sources to its report."""
 
-import os
+import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
-from encoders import Encoder, Preprocessed
+from sqlalchemy.exc import DBAPIError
+
+from encoders import Encoder
+from indexer.committing import Committer, ProgressListener
 from indexer.config import IndexConfig
-from indexer.reading import TRANSIENT_KINDS, PictureReader, ReadPicture
+from indexer.decoding.messages import DecodeSetup
+from indexer.decoding.pool import DecodePool
+from indexer.reading import TRANSIENT_KINDS, PictureReader, read_ahead
 from indexer.report import Counts, IndexRequest, JobReport
-from indexer.scan import (
-    Compared,
-    Source,
-    UnreadableFolder,
-    known_below,
-    pictures_compared,
-    resolve_source,
-)
-from storage.files import collection_id, locations_of, register_root
+from indexer.scan import Compared, known_below, pictures_compared
+from indexer.sources.members import Unreadable
+from indexer.sources.named import Source, find_sources, register_sources
+from storage.containers import location_is_gone
+from storage.files import collection_id
 from storage.jobs import finish_job, start_job
 from storage.library import Library
-from storage.records import Batch, FailedFile, FileStat, IndexedFile, KnownFile
+from storage.places import holds_something
+from storage.records import FailedFile, FileStat, KnownFile
+from storage.write_faults import write_faults_explained
 from storage.writer import LibraryWriter
-
-ProgressListener = Callable[[Counts], None]
-
-
-@dataclass
-class _Pending:
-    """Pictures that were read and wait for the encoder, and what waits for the commit."""
-
-    batch: Batch = field(default_factory=Batch)
-    to_embed: dict[bytes, Preprocessed] = field(default_factory=dict)
-    claimed: set[int] = field(default_factory=set)
-    """Locations that a moved file has taken over in this job."""
-    since: float = field(default_factory=time.monotonic)
 
 
 class IndexJob:
     """Runs one request. `stop` may be set from a signal handler: the batch in flight is finished
-    and committed, and the job ends as interrupted."""
+    and committed, and the job ends as interrupted. `after_commit` is called between batches."""
 
     def __init__(
         self,
@@ -51,6 +40,7 @@ class IndexJob:
         encoder: Encoder,
         config: IndexConfig,
         listener: ProgressListener = lambda _: None,
+        after_commit: Callable[[], object] = lambda: None,
     ) -> None:
         self._library = library
         self._encoder = encoder
@@ -58,36 +48,47 @@ class IndexJob:
         self._listener = listener
         self.counts = Counts()
         self.stop = threading.Event()
-        self._pending = _Pending()
-        # Copies of one picture can be read side by side, before the catalog knows of the first.
-        self._embedded_lately: deque[bytes] = deque(maxlen=4 * (config.batch_size + config.workers))
-        self._failed_folders: list[UnreadableFolder] = []
+        self._committer = Committer(library, encoder, config, self.counts, listener)
+        self._after_commit = after_commit
+        self._failed_folders: list[Unreadable] = []
+        self._kept_back: list[Path] = []
+        """Roots that are empty or gone, whose pictures were not forgotten therefore."""
 
     def run(self, request: IndexRequest) -> JobReport:
         """Raises SourceError before anything is done, and what the storage raises."""
         began = time.monotonic()
-        paths = [resolve_source(name) for name in request.sources]
-        with self._library.writer("index", self._encoder.space) as writer:
-            sources = [self._register(path, request.collection) for path in paths]
-            names = [str(path) for path in paths]
+        named = find_sources(request.sources, request.listed)
+        with (
+            write_faults_explained(self._library.data_dir),
+            self._library.writer("index", self._encoder.space) as writer,
+        ):
+            sources = register_sources(self._library.engine, named, request.collection)
+            names = [str(each) for each in named]
             job_id = start_job(self._library.engine, "index", self._encoder.space.checkpoint, names)
             try:
                 for source in sources:
                     self._index_source(source, request, writer, job_id)
-                self._flush(writer, job_id)
+                self._committer.flush(writer, job_id)
                 self._library.fold(writer, force=self._library.manifest(writer.space) is None)
             except BaseException as error:
                 words = str(error) or type(error).__name__
-                self._close_job(job_id, "failed", words)
+                # Where the disk is full this can't be written either; the next writer finds a job
+                # without a process, and says so.
+                with contextlib.suppress(DBAPIError):
+                    self._close_job(job_id, "failed", words)
                 raise
             status = "interrupted" if self.stop.is_set() else "done"
             self._close_job(job_id, status, None)
         seconds = time.monotonic() - began
-        return JobReport(job_id, status, self.counts, seconds, request.prune)
-
-    def _register(self, path: Path, collection: str | None) -> Source:
-        folder = path if path.is_dir() else path.parent
-        return Source.within(register_root(self._library.engine, folder, collection), path)
+        return JobReport(
+            job_id,
+            status,
+            self.counts,
+            seconds,
+            request.prune and not self._kept_back,
+            kept_back=tuple(self._kept_back),
+            encoder_seconds=self._committer.encoder_seconds,
+        )
 
     def _close_job(self, job_id: int, status: str, error: str | None) -> None:
         finish_job(self._library.engine, job_id, status, asdict(self.counts), error)
@@ -100,28 +101,53 @@ class IndexJob:
         if request.collection is not None:
             with self._library.engine.begin() as connection:
                 into = collection_id(connection, request.collection)
-        reader = PictureReader(
-            self._library.engine,
-            writer.space.id,
-            self._encoder,
-            self._library.thumbnails,
-            self._config.limits,
-        )
         work = self._files_to_read(source, request, (writer, into), missing)
-        with ThreadPoolExecutor(self._config.workers, "read") as pool:
-            for known, read in self._read_ahead(pool, reader, source, work):
-                self._take(read, known, into)
-                self._commit_when_due(writer, job_id)
+        self._read_and_commit(source, work, (writer, into), job_id)
         for folder in self._failed_folders:
             stat = FileStat(source.root.id, folder.path, 0, 0)
             failed = FailedFile(stat, "out_of_reach", folder.reason, content_is_bad=False)
-            self._pending.batch.failures.append(failed)
-            self.counts.failed += 1
+            self._committer.take_failure(failed)
             self.counts.seen += 1
-        self._flush(writer, job_id)
+        self._committer.flush(writer, job_id)
         if not self.stop.is_set():
             self._settle_missing(source, missing, request.prune, writer)
         self._failed_folders.clear()
+
+    def _read_and_commit(
+        self,
+        source: Source,
+        work: Iterator[Compared],
+        writer_and_collection: tuple[LibraryWriter, int],
+        job_id: int,
+    ) -> None:
+        writer, into = writer_and_collection
+        config = self._config
+        setup = DecodeSetup(
+            config.limits,
+            self._encoder.preprocessor,
+            self._library.thumbnails,
+            config.decode_seconds,
+        )
+        ahead = config.batch_size + 2 * config.workers
+        with (
+            DecodePool(setup, config.workers) as workers,
+            ThreadPoolExecutor(config.workers, "read") as threads,
+        ):
+            reader = PictureReader(
+                self._library.engine, writer.space.id, workers, config.decode_seconds
+            )
+            results = read_ahead(reader, source.root.path, work, threads, ahead, self.stop.is_set)
+            # Closed first when something fails, so that nobody waits for what is being read.
+            with contextlib.closing(results):
+                for known, read in results:
+                    if read is None:
+                        self.counts.seen -= 1  # the next run will look at it
+                    elif isinstance(read, FailedFile):
+                        self._committer.take_failure(read)
+                    else:
+                        self._committer.take(read, known, into)
+                    if self._committer.commit_when_due(writer, job_id):
+                        self._after_commit()
 
     def _files_to_read(
         self,
@@ -160,104 +186,7 @@ class IndexJob:
         if reassigned:
             writer.assign_collection(reassigned, into)
 
-    def _read_ahead(
-        self,
-        pool: ThreadPoolExecutor,
-        reader: PictureReader,
-        source: Source,
-        work: Iterator[Compared],
-    ) -> Iterator[tuple[KnownFile | None, ReadPicture | FailedFile]]:
-        """Keep the readers busy, a bounded way ahead of the encoder; results in order."""
-        ahead = self._config.batch_size + 2 * self._config.workers
-        waiting: deque[tuple[KnownFile | None, Future[ReadPicture | FailedFile]]] = deque()
-        for compared in work:
-            assert compared.found is not None
-            path = source.root.path / compared.found.path
-            waiting.append((compared.known, pool.submit(reader.read, path, compared.found)))
-            if len(waiting) >= ahead:
-                known, future = waiting.popleft()
-                yield known, future.result()
-            if self.stop.is_set():
-                break
-        for known, future in waiting:
-            if self.stop.is_set() and future.cancel():
-                self.counts.seen -= 1  # not looked at after all: the next run will
-                continue
-            yield known, future.result()
-
-    def _take(
-        self,
-        read: ReadPicture | FailedFile,
-        known: KnownFile | None,
-        new_collection: int,
-    ) -> None:
-        pending = self._pending
-        if isinstance(read, FailedFile):
-            self.counts.failed += 1
-            pending.batch.failures.append(read)
-            return
-        moved_from = None
-        if known is None or known.location_id is None:
-            moved_from = self._moved_from(read)
-            if moved_from is None:
-                self.counts.new += 1
-            else:
-                self.counts.moved += 1
-        elif read.image_id is not None and read.image_id == known.image_id:
-            self.counts.unchanged += 1  # merely touched, or its embedding was missing
-        else:
-            self.counts.changed += 1
-        if read.image is not None:
-            pending.batch.images[read.sha256] = read.image
-        if read.pixels is not None and read.sha256 not in self._embedded_lately:
-            pending.to_embed[read.sha256] = read.pixels
-        kept = None if known is None else known.collection_id
-        into = new_collection if kept is None else kept
-        pending.batch.files.append(IndexedFile(read.stat, into, read.sha256, moved_from))
-        if len(pending.to_embed) >= self._config.batch_size:
-            self._embed()
-        self._listener(self.counts)
-
-    def _moved_from(self, read: ReadPicture) -> int | None:
-        """The location that this file had, if its content was known at a place that is now empty
-        (and not merely out of reach: the place's root is there)."""
-        if read.image_id is None:
-            return None
-        for location_id, location in locations_of(self._library.engine, read.image_id):
-            gone = location.root.is_dir() and not os.path.lexists(location.absolute)
-            if gone and location_id not in self._pending.claimed:
-                self._pending.claimed.add(location_id)
-                return location_id
-        return None
-
-    def _embed(self) -> None:
-        pending = self._pending
-        if not pending.to_embed:
-            return
-        embeddings = self._encoder.encode_preprocessed(list(pending.to_embed.values()))
-        pending.batch.embeddings.update(zip(pending.to_embed, embeddings, strict=True))
-        self.counts.embedded += len(pending.to_embed)
-        self._embedded_lately.extend(pending.to_embed)
-        pending.to_embed.clear()
-
-    def _commit_when_due(self, writer: LibraryWriter, job_id: int) -> None:
-        pending = self._pending
-        waited = time.monotonic() - pending.since
-        if len(pending.batch.files) + len(pending.batch.failures) < self._config.commit_images and (
-            waited < self._config.commit_seconds
-        ):
-            return
-        self._flush(writer, job_id)
-        self._library.fold(writer)
-
-    def _flush(self, writer: LibraryWriter, job_id: int) -> None:
-        self._embed()
-        if self._pending.batch:
-            writer.commit(self._pending.batch, job_id, asdict(self.counts))
-        self._pending = _Pending(claimed=self._pending.claimed)
-        self._listener(self.counts)
-
-    def _note_folder(self, folder: UnreadableFolder) -> None:
+    def _note_folder(self, folder: Unreadable) -> None:
         self._failed_folders.append(folder)
 
     def _settle_missing(
@@ -269,13 +198,22 @@ class IndexJob:
             known
             for known in missing
             if not known.path.startswith(hidden)
-            and known.location_id not in self._pending.claimed
-            and not os.path.lexists(source.root.path / known.path)
+            and known.location_id not in self._committer.claimed
+            and (_is_folder(known) or location_is_gone(source.root.path, known.path))
         ]
         located = [known.location_id for known in gone if known.location_id is not None]
         self.counts.removed += len(located)
         writer.forget_failures(
             source.root.id, [known.path for known in gone if known.location_id is None]
         )
-        if prune and source.root.path.is_dir():
+        if not prune or not located:
+            return
+        if holds_something(source.root.path):
             writer.forget(located)
+        else:
+            self._kept_back.append(source.root.path)
+
+
+def _is_folder(failed: KnownFile) -> bool:
+    """Whether a failure is that of a folder (or a container), which has been read since."""
+    return not failed.path or failed.path.endswith("/")

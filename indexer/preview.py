@@ -1,44 +1,42 @@
 """What a job would do, without doing any of it."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from indexer.config import IndexConfig
 from indexer.report import Counts
-from indexer.scan import (
-    UNREGISTERED,
-    Compared,
-    Source,
-    known_below,
-    pictures_compared,
-    resolve_source,
-    unregistered_source,
-)
+from indexer.scan import Compared, known_below, pictures_compared
+from indexer.sources.named import UNREGISTERED, Named, Source, find_sources
 from storage.files import list_roots, root_holding
 from storage.library import Library
 from storage.records import KnownFile
 
 
-def preview(library: Library | None, names: Sequence[str], config: IndexConfig) -> Counts:
+def preview(
+    library: Library | None,
+    names: Sequence[str],
+    config: IndexConfig,
+    listed: Sequence[str] | None = None,
+) -> Counts:
     """Compare sources with the catalog; None is a library that is yet to be made.
 
-    Moved files count as new: telling them takes reading. Raises SourceError.
+    Moved files count as new: telling them takes reading. listed: names from a list. Raises
+    SourceError.
     """
     counts = Counts()
-    for name in names:
-        source, known = _source_and_known(library, resolve_source(name))
+    for named in find_sources(names, listed):
+        source, known = _source_and_known(library, named)
         for compared in pictures_compared(source, known, config.exclude, lambda _: None):
             _count(compared, counts)
     return counts
 
 
-def _source_and_known(library: Library | None, path: Path) -> tuple[Source, Iterator[KnownFile]]:
-    source = unregistered_source(path)
+def _source_and_known(library: Library | None, named: Named) -> tuple[Source, Iterator[KnownFile]]:
+    source = named.unregistered()
     if library is None:
         return source, iter(())
-    root = root_holding(list_roots(library.engine), source.root.path)
+    root = root_holding(list_roots(library.engine), named.folder)
     if root is not None:
-        source = Source.within(root, path)
+        source = named.within(root)
     space = library.active_space()
     space_id = UNREGISTERED if space is None else space.id
     return source, known_below(library.engine, source, space_id)

@@ -1,26 +1,32 @@
-"""One file → what the commit needs of it. Runs in worker threads."""
+"""One file → what the commit needs of it, by way of a decode worker."""
 
-import hashlib
-import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from sqlalchemy import Engine
 
-from encoders import Encoder, Preprocessed
-from imaging import (
-    DecodeLimits,
-    UnreadableImage,
-    decode_image,
-    dominant_color,
-    make_thumbnail,
+from encoders import Preprocessed
+from indexer.decoding.messages import (
+    FileRead,
+    FileToRead,
+    LibraryFault,
+    PictureDecoded,
+    Unreadable,
 )
+from indexer.decoding.pool import DecodePool, DecodeWorker, WorkerLost, describe_signal
+from indexer.file_dates import with_file_date
+from indexer.scan import Compared
 from storage.pictures import find_image
-from storage.records import FailedFile, FileStat, NewImage
-from storage.thumbnails import STORED_SIDE, Thumbnails
+from storage.records import FailedFile, FileStat, KnownFile, NewImage, PictureText
 
 TRANSIENT_KINDS = frozenset({"out_of_reach", "changed_while_read"})
 """Failures that say nothing about the file's content: tried again in every job."""
+
+_SIGKILL, _SIGALRM = 9, 14
 
 
 @dataclass(frozen=True)
@@ -33,79 +39,127 @@ class ReadPicture:
     """The image's id, if the catalog knew it when the file was read."""
     image: NewImage | None
     pixels: Preprocessed | None
+    texts: tuple[PictureText, ...]
+    """Words that stand beside the file."""
+
+
+@dataclass
+class _Met:
+    """How far a file has come."""
+
+    stat: FileStat
+    was_read: bool = False
+    holds_something_else: bool = False
+    """Other content than the catalog has of this place."""
 
 
 @dataclass(frozen=True)
 class PictureReader:
-    """Reads, hashes, decodes and preprocesses files, and keeps their thumbnails."""
+    """Has files read by workers, and spares them the decoding of what the library knows.
+
+    Many threads may read at once. They wait; the workers work.
+    """
 
     engine: Engine
     space_id: int
-    encoder: Encoder
-    thumbnails: Thumbnails
-    limits: DecodeLimits
+    workers: DecodePool
+    seconds: float
 
-    def read(self, path: Path, stat: FileStat) -> ReadPicture | FailedFile:
-        """Never raises for what is in the file, nor for a file that can't be reached."""
-        try:
-            data, stat = _read_whole(path, stat, self.limits.max_bytes)
-        except OSError as error:
-            reason = f"can't be read: {error.strerror or error}"
-            return FailedFile(stat, "out_of_reach", reason, content_is_bad=False)
-        except UnreadableImage as error:
-            return FailedFile(stat, error.kind, str(error), content_is_bad=True)
-        except _ChangedWhileRead:
-            reason = "was changing while it was read; it will be read again next time"
-            return FailedFile(stat, "changed_while_read", reason, content_is_bad=False)
-        return self._decode(data, stat)
+    def read(self, root: Path, stat: FileStat, known: KnownFile | None) -> ReadPicture | FailedFile:
+        """Never raises for what is in the file, nor for a file that can't be reached.
 
-    def _decode(self, data: bytes, stat: FileStat) -> ReadPicture | FailedFile:
-        sha256 = hashlib.sha256(data).digest()
-        known = find_image(self.engine, sha256, self.space_id)
-        if known is not None and known[1]:
-            return ReadPicture(stat, sha256, known[0], None, None)
+        Raises OSError when the library can't take a thumbnail; DecodersUnavailable.
+        """
+        met = _Met(stat)
         try:
-            decoded = decode_image(data, min_side=self.encoder.min_decode_side, limits=self.limits)
-        except UnreadableImage as error:
-            return FailedFile(stat, error.kind, str(error), content_is_bad=True)
-        if not self.thumbnails.has(sha256, STORED_SIDE):
-            webp = make_thumbnail(decoded.image, STORED_SIDE)
-            self.thumbnails.put(sha256, STORED_SIDE, webp)
-        facts = decoded.facts
-        image = NewImage(
-            sha256=sha256,
-            width=decoded.width,
-            height=decoded.height,
-            format=decoded.format,
-            size_bytes=len(data),
-            dominant_color=dominant_color(decoded.image),
-            taken_at=facts.taken_at,
-            camera=facts.camera,
-            lens=facts.lens,
-            latitude=facts.latitude,
-            longitude=facts.longitude,
+            with self.workers.worker() as worker:
+                return self._read(worker, FileToRead(root, stat), known, met)
+        except WorkerLost as lost:
+            if lost.signal_number == _SIGALRM:  # it has noticed before us
+                return self._too_slow(met)
+            return _failed(met, "decoder_crashed", _why_lost(lost))
+        except TimeoutError:
+            return self._too_slow(met)
+
+    def _too_slow(self, met: _Met) -> FailedFile:
+        if met.was_read:
+            kind, reason = "too_slow", "takes longer to decode than"
+        else:
+            kind, reason = "out_of_reach", "can't be read: its disk or network did not answer in"
+        return _failed(met, kind, f"{reason} {self.seconds:g} s (raise decode_seconds)")
+
+    def _read(
+        self, worker: DecodeWorker, wanted: FileToRead, known: KnownFile | None, met: _Met
+    ) -> ReadPicture | FailedFile:
+        began = monotonic()
+        read: FileRead | Unreadable = worker.ask(wanted, began + self.seconds)
+        if isinstance(read, Unreadable):
+            return FailedFile(met.stat, read.kind, read.reason, read.content_is_bad)
+        spent = monotonic() - began
+        met.stat, met.was_read = read.stat, True
+        found = find_image(self.engine, read.sha256, self.space_id)
+        image_id, embedded = found or (None, False)
+        met.holds_something_else = known is None or known.image_id != image_id
+        if embedded:
+            worker.tell(False)
+            return ReadPicture(read.stat, read.sha256, image_id, None, None, read.texts)
+        answer: PictureDecoded | Unreadable | LibraryFault = worker.ask(
+            True, monotonic() + self.seconds - spent
         )
-        pixels = self.encoder.preprocess(decoded.image)
-        return ReadPicture(stat, sha256, known[0] if known else None, image, pixels)
+        if isinstance(answer, LibraryFault):
+            raise answer.error
+        if isinstance(answer, Unreadable):
+            bad = answer.content_is_bad or met.holds_something_else
+            return FailedFile(read.stat, answer.kind, answer.reason, bad)
+        image = with_file_date(answer.image, read.stat)
+        return ReadPicture(read.stat, read.sha256, image_id, image, answer.pixels, read.texts)
 
 
-class _ChangedWhileRead(Exception):
-    """The file was not the same after reading as before."""
+def _failed(met: _Met, kind: str, reason: str) -> FailedFile:
+    """Nobody knows what is wrong with it. A place loses its picture only if it holds another."""
+    return FailedFile(met.stat, kind, reason, content_is_bad=met.holds_something_else)
 
 
-def _read_whole(path: Path, stat: FileStat, max_bytes: int) -> tuple[bytes, FileStat]:
-    """The file's bytes, and its size and time as they were at that moment."""
-    with path.open("rb") as file:
-        before = os.fstat(file.fileno())
-        if before.st_size > max_bytes:
-            raise UnreadableImage(
-                "too_large",
-                f"has {before.st_size:,} bytes, more than the limit of {max_bytes:,} "
-                "(raise max_bytes)",
-            )
-        data = file.read(before.st_size + 1)
-        after = os.fstat(file.fileno())
-    now = (after.st_size, after.st_mtime_ns)
-    if now != (before.st_size, before.st_mtime_ns) or len(data) != before.st_size:
-        raise _ChangedWhileRead
-    return data, FileStat(stat.root_id, stat.path, after.st_size, after.st_mtime_ns)
+def _why_lost(lost: WorkerLost) -> str:
+    number = lost.signal_number
+    if number == _SIGKILL:
+        return (
+            "could not be decoded: the process at it was killed, most likely because memory ran "
+            "out (try again with fewer --workers and --retry-failed)"
+        )
+    how = f"exit status {lost.exit_status}" if number is None else describe_signal(number)
+    return f"crashes its decoder ({how}); it is damaged in a way that the decoder does not survive"
+
+
+def read_ahead(
+    reader: PictureReader,
+    root: Path,
+    work: Iterator[Compared],
+    threads: ThreadPoolExecutor,
+    ahead: int,
+    stopped: Callable[[], bool],
+) -> Generator[tuple[KnownFile | None, ReadPicture | FailedFile | None], None, None]:
+    """Keep the workers busy, at most `ahead` files before the encoder; results in order.
+
+    None for a file that was not looked at after all, because the job is to stop.
+    """
+    waiting: deque[tuple[KnownFile | None, Future[ReadPicture | FailedFile]]] = deque()
+    try:
+        for compared in work:
+            assert compared.found is not None
+            known = compared.known
+            waiting.append((known, threads.submit(reader.read, root, compared.found, known)))
+            reader.workers.expect(len(waiting))
+            if len(waiting) >= ahead:
+                first, future = waiting.popleft()
+                yield first, future.result()
+            if stopped():
+                break
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, None if stopped() and future.cancel() else future.result()
+    except BaseException:
+        for _, future in waiting:
+            future.cancel()
+        reader.workers.give_up()
+        raise

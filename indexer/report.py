@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass
@@ -27,6 +28,10 @@ class JobReport:
     counts: Counts
     seconds: float
     pruned: bool
+    kept_back: tuple[Path, ...] = ()
+    """Roots that are empty or gone: what is missing there was not forgotten, though asked for."""
+    encoder_seconds: float = 0.0
+    """How long the encoder was at work; all the rest is waiting for it to be fed."""
 
     @property
     def images_per_second(self) -> float:
@@ -39,3 +44,5 @@ class IndexRequest:
     collection: str | None = None
     retry_failed: bool = False
     prune: bool = False
+    listed: Sequence[str] | None = None
+    """Names from a list, besides the sources; None without a list."""

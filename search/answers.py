@@ -1,17 +1,23 @@
 """Records of the storage and results of the engine → the API's answers."""
 
-from flask import url_for
+from typing import Literal, cast
+
+from flask import has_app_context, url_for
 
 from search import schemas
 from search.embeddings import Embedded
 from search.engine import RankedImage, SearchEngine, SearchResult
+from search.looks import looks_of
+from storage.duplicates import near_duplicates
 from storage.files import locations_of, readable_name
 from storage.jobs import count_failures
-from storage.pictures import count_by_collection, count_images
+from storage.pictures import count_by_collection, count_images, get_images
 from storage.records import FailureRecord, ImageRecord, JobRecord
 
 
 def _urls(image_id: int) -> dict[str, str]:
+    if not has_app_context():  # no web server answers, but MCP, which passes no addresses on
+        return {"thumbnail_url": "", "image_url": "", "page_url": ""}
     return {
         "thumbnail_url": url_for("api.image_thumbnail", image_id=image_id),
         "image_url": url_for("api.image_file", image_id=image_id),
@@ -32,7 +38,9 @@ def hit(ranked: RankedImage) -> schemas.Hit:
         height=image.height,
         format=image.format,
         taken_at=image.taken_at,
-        caption=None,
+        caption=ranked.caption,
+        matched=cast(list[schemas.Matched], list(ranked.matched)),
+        folded=ranked.folded,
         dominant_color=image.dominant_color,
         **_urls(image.id),
     )
@@ -46,7 +54,9 @@ def search_answer(result: SearchResult, engine: SearchEngine) -> schemas.SearchA
         exact=result.exact,
         nothing_relevant=result.nothing_relevant,
         model=engine.space.checkpoint,
-        language=None,
+        language=result.language,
+        negations=list(result.negations),
+        searched_text=result.searched_text,
         took_ms=schemas.Took(
             embed=round(result.embed_ms, 2),
             search=round(result.search_ms, 2),
@@ -91,6 +101,39 @@ def picture(image: ImageRecord, engine: SearchEngine) -> schemas.Picture:
     )
 
 
+def duplicates(image: ImageRecord, engine: SearchEngine) -> schemas.DuplicateList:
+    catalog = engine.library.engine
+    others = [
+        _duplicate("same_file", image, location.path, location.collection)
+        for _, location in locations_of(catalog, image.id)[1:]
+    ]
+    alike = near_duplicates(catalog, image.id, looks_of(engine.library))
+    found = get_images(catalog, alike)
+    others += [
+        _duplicate("looks_the_same", found[each], found[each].path, found[each].collection)
+        for each in alike
+        if each in found
+    ]
+    return schemas.DuplicateList(duplicates=others)
+
+
+def _duplicate(
+    reason: Literal["same_file", "looks_the_same"], image: ImageRecord, path: str, collection: str
+) -> schemas.Duplicate:
+    return schemas.Duplicate(
+        reason=reason,
+        id=image.id,
+        path=shown_path(path),
+        collection=collection,
+        width=image.width,
+        height=image.height,
+        format=image.format,
+        size_bytes=image.size_bytes,
+        taken_at=image.taken_at,
+        **_urls(image.id),
+    )
+
+
 def stats(engine: SearchEngine) -> schemas.Stats:
     snapshot = engine.snapshot()
     manifest = snapshot.manifest
@@ -102,6 +145,7 @@ def stats(engine: SearchEngine) -> schemas.Stats:
         collections=count_by_collection(catalog),
         model=engine.space.checkpoint,
         model_notice=engine.encoder.notice,
+        superseded_by=engine.superseded_by(),
         dim=engine.space.dim,
         fingerprint=engine.space.fingerprint,
         index_kind=manifest.kind if manifest else None,

@@ -11,7 +11,13 @@ from search import answers, schemas
 from search.embeddings import embed
 from search.engine import SearchEngine
 from search.errors import FieldError, InvalidRequest
-from search.pictures_on_disk import THUMBNAIL_SIDES, original, require_image, thumbnail
+from search.pictures_on_disk import (
+    THUMBNAIL_SIDES,
+    original,
+    require_image,
+    sendable,
+    thumbnail,
+)
 from search.problems import register_problems
 from search.requests import json_object, search_request, search_request_from_args
 from storage.jobs import get_job, list_failures, list_jobs
@@ -28,6 +34,7 @@ FILE_MIME = {
     "tiff": "image/tiff",
     "bmp": "image/bmp",
     "avif": "image/avif",
+    "heif": "image/heif",
 }
 
 
@@ -93,14 +100,19 @@ def _add_images(api: Blueprint, engine: SearchEngine) -> None:
     def image(image_id: int) -> Response:
         return _answer(answers.picture(require_image(engine, image_id), engine))
 
+    @api.get("/images/<int(max=9223372036854775807):image_id>/duplicates")
+    def duplicates(image_id: int) -> Response:
+        return _answer(answers.duplicates(require_image(engine, image_id), engine))
+
     @api.get("/images/<int(max=9223372036854775807):image_id>/file")
     def image_file(image_id: int) -> Response:
         found = require_image(engine, image_id)
-        path = original(engine, found)
-        if path is None:
+        held_by = original(engine, found)
+        content = None if held_by is None else sendable(held_by, found)
+        if held_by is None or content is None:
             abort(404, f"The file of picture {image_id} is out of reach: moved, or not mounted.")
         mime = FILE_MIME.get(found.format, "application/octet-stream")
-        return send_file(path, mimetype=mime, conditional=True, download_name=path.name)
+        return send_file(content, mimetype=mime, conditional=True, download_name=held_by.name)
 
     @api.get("/images/<int(max=9223372036854775807):image_id>/thumbnail")
     def image_thumbnail(image_id: int) -> Response:
@@ -142,7 +154,3 @@ def _add_housekeeping(api: Blueprint, engine: SearchEngine) -> None:
             abort(404, f"There is no job {job_id}.")
         failures = list_failures(engine.library.engine, job_id)
         return _answer(answers.job_detail(record, failures))
-
-    @api.route("/<path:anything>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def unknown(anything: str) -> Response:
-        abort(404, f"There is nothing at /api/v1/{anything}.")

@@ -35,11 +35,15 @@ def picture(source: int | bytes | Path) -> ImageInput:
 class Client:
     """Every method raises ApiError, or OSError where the server can't be reached."""
 
-    def __init__(self, url: str = "http://127.0.0.1:7700", timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str = "http://127.0.0.1:7700", timeout_s: float = 60.0, key: str | None = None
+    ) -> None:
+        """key: where the server asks for one (`polyglance keys`)."""
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is no address of a server: begin with http:// or https://")
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
+        self._key = key
 
     def search(self, asked: str | SearchRequest) -> schemas.SearchAnswer:
         """Words, or a request with all that can be said of it."""
@@ -49,6 +53,9 @@ class Client:
     def similar(self, image_id: int, limit: int = 20) -> schemas.SearchAnswer:
         query = urlencode({"limit": limit})
         return self._send(f"/api/v1/images/{image_id}/similar?{query}", schemas.SearchAnswer)
+
+    def duplicates(self, image_id: int) -> schemas.DuplicateList:
+        return self._send(f"/api/v1/images/{image_id}/duplicates", schemas.DuplicateList)
 
     def image(self, image_id: int) -> schemas.Picture:
         return self._send(f"/api/v1/images/{image_id}", schemas.Picture)
@@ -66,6 +73,8 @@ class Client:
     def _send(self, path: str, answer: type[A], body: schemas.Request | None = None) -> A:
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
         request = Request(self._url + path, data, headers)  # noqa: S310  http(s), see __init__
         try:
             with urlopen(request, timeout=self._timeout_s) as response:  # noqa: S310

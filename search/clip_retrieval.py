@@ -18,7 +18,7 @@ from search.engine import SearchEngine
 from search.errors import FieldError, InvalidRequest
 from search.problems import register_problems
 from search.requests import json_object_of_any_type
-from search.schemas import Answer, Base64, Filters, ImageInput, SearchRequest, parse_request
+from search.schemas import Answer, Base64, Filters, SearchRequest, parse_request
 from storage.pictures import count_by_collection, filter_ids, get_images
 from storage.records import ImageRecord, PictureFilter
 
@@ -26,7 +26,7 @@ EVERYTHING = "all"
 """The index that holds every collection."""
 MOST_IDS = 10_000
 
-OUR_NAMES = {"query": "text", "limit": "num_images"}
+OUR_NAMES = {"positive.0.text": "text", "limit": "num_images", "image.url": "image_url"}
 """What the engine complains about, by the name it has here."""
 
 
@@ -51,7 +51,7 @@ class KnnRequest(ClipRequest):
     text: Annotated[str | None, OrEmpty] = None
     image: Annotated[Base64 | None, OrEmpty] = None
     image_url: Annotated[str | None, OrEmpty] = None
-    """Refused: this server fetches nothing."""
+    """Refused unless search.fetch_urls is set."""
     embedding_input: Annotated[list[FiniteFloat] | None, OrEmpty] = None
     modality: Literal["image"] = "image"
     num_images: Annotated[int, Field(ge=1)] = 100
@@ -61,7 +61,9 @@ class KnnRequest(ClipRequest):
 
 
 class MetadataRequest(ClipRequest):
-    ids: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=MOST_IDS)]
+    ids: Annotated[
+        list[Annotated[int, Field(ge=0, lt=2**63, strict=True)]], Field(max_length=MOST_IDS)
+    ]
 
 
 class Metadata(Answer):
@@ -160,11 +162,7 @@ def _hits(engine: SearchEngine, asked: KnnRequest) -> list[KnnHit]:
         raise InvalidRequest(FieldError("num_images", most))
     count = min(asked.num_result_ids or asked.num_images, engine.config.max_limit)
     collections = _collections(engine, asked)
-    if asked.text is None and asked.image is None and asked.image_url is not None:
-        raise InvalidRequest(
-            FieldError("image_url", "this server fetches no addresses: send the picture as image")
-        )
-    if asked.text is not None or asked.image is not None:
+    if asked.text is not None or asked.image is not None or asked.image_url is not None:
         ranked = _by_text_or_image(engine, asked, collections, count)
     elif asked.embedding_input is not None:
         ranked = _by_embedding(engine, asked.embedding_input, collections, count)
@@ -183,8 +181,12 @@ def _hits(engine: SearchEngine, asked: KnnRequest) -> list[KnnHit]:
 def _by_text_or_image(
     engine: SearchEngine, asked: KnnRequest, collections: list[str], count: int
 ) -> list[tuple[ImageRecord, float]]:
-    sent = ImageInput(base64=asked.image) if asked.text is None else None
-    fields = {"query": asked.text, "image": sent, "limit": count}
+    sent = None
+    if asked.text is None:
+        sent = {"url": asked.image_url} if asked.image is None else {"base64": asked.image}
+    # As a term: taken literally and ranked by similarity alone, as its clients expect.
+    words = [{"text": asked.text}] if asked.text is not None else []
+    fields = {"positive": words, "image": sent, "limit": count}
     try:
         search = parse_request(
             SearchRequest, {**fields, "filters": Filters(collection=collections)}

@@ -11,3 +11,8 @@ class SearchConfig:
     max_upload_pixels: int = 100_000_000
     cached_queries: int = 2048
     """Query embeddings kept in memory."""
+    fetch_urls: bool = False
+    """Whether a picture to search by may be given by its address, which the server then fetches."""
+    fetch_timeout_s: float = 10.0
+    fetch_allowed_networks: tuple[str, ...] = ()
+    """Such as "192.168.1.0/24": may be fetched from, on any port, though they are not public."""

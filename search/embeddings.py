@@ -8,6 +8,7 @@ import numpy as np
 from encoders import Embeddings, Preprocessed
 from search.engine import SearchEngine, Vector
 from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
+from search.fetch import bytes_of, check_few_urls
 from search.schemas import EmbeddingsRequest, ImageInput
 
 
@@ -29,6 +30,7 @@ def embed(engine: SearchEngine, asked: EmbeddingsRequest) -> Embedded:
     ]
     if too_long:
         raise InvalidRequest(*too_long)
+    check_few_urls(asked.images)
     images = _embed_images(engine, asked.images)
     texts = engine.encoder.encode_texts(asked.texts) if asked.texts else _no_rows(engine)
     return Embedded(texts, images)
@@ -57,7 +59,7 @@ def _embed_images(engine: SearchEngine, images: Sequence[ImageInput]) -> Embeddi
 
 def _preprocess(engine: SearchEngine, image: ImageInput, place: int) -> Preprocessed:
     try:
-        return engine.encoder.preprocess(engine.decode_upload(image.sent_bytes()))
+        return engine.encoder.preprocess(engine.decode_upload(bytes_of(image, engine.config)))
     except PictureRejected as error:
         raise PictureRejected(error.kind, str(error), field=f"images.{place}.base64") from error
 

@@ -1,69 +1,40 @@
-"""The engine: embed the query, find the nearest pictures, say how relevant they are."""
+"""The engine: read the query, embed it, plan, find, describe; each stage has a module."""
 
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from encoders import Encoder
-from imaging import DecodeLimits, UnreadableImage, decode_image
 from search.classify import LabelScore, classify_embedding
 from search.config import SearchConfig
 from search.cursor import Cursor
-from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
+from search.describing import Describer
+from search.errors import FieldError, InvalidRequest
+from search.fetch import check_few_urls
+from search.paging import page_of
+from search.plan import Planner
+from search.query_embedding import EmbeddedQuery, QueryEmbedder, Vector
+from search.ranking import pushes_of
+from search.reading import read_request
 from search.relevance import (
     BackgroundSource,
+    Judge,
     RelevanceModel,
     relevance_of_image_query,
     says_nothing_relevant,
 )
-from search.schemas import ClassifyRequest, ImageInput, SearchRequest, Term
+from search.results import RankedImage, SearchResult
+from search.schemas import ClassifyRequest, SearchRequest
 from storage.library import Library
-from storage.pictures import filter_ids, get_images
-from storage.records import ImageRecord
-from storage.snapshot import Nearest, Snapshot
+from storage.snapshot import Snapshot
 from storage.spaces import require_same_space
 
-Vector = NDArray[np.float32]
+__all__ = ["RankedImage", "SearchEngine", "SearchResult", "Vector"]
 
-
-@dataclass(frozen=True)
-class RankedImage:
-    image: ImageRecord
-    score: float
-    relevance: float
-    probability: float | None
-    """The encoder's own estimate that text and picture match; None without a text."""
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What the engine found; `search.api` and `webui` put it into their own words."""
-
-    hits: list[RankedImage]
-    next_cursor: str | None
-    total: int
-    exact: bool
-    nothing_relevant: bool
-    embed_ms: float
-    search_ms: float
-    total_ms: float
-    warnings: list[str]
-
-
-@dataclass(frozen=True)
-class EmbeddedQuery:
-    """A query as one vector, and what it is made of."""
-
-    vector: Vector
-    text: str | None
-    """What it asks for in words; None when only pictures say it."""
-    warnings: list[str]
-    exclude: frozenset[int]
-    """Images that are the query themselves."""
+Scores = NDArray[np.float32]
 
 
 class SearchEngine:
@@ -88,70 +59,101 @@ class SearchEngine:
         self.encoder = encoder
         self.config = config
         self.space = space
+        self.observers: list[Callable[[SearchResult], None]] = []
+        """Told of every search that was answered."""
         self._reader = library.reader(space)
         self._relevance = RelevanceModel(encoder, background)
-        self._embed_text = lru_cache(maxsize=config.cached_queries)(self._embed_text_now)
+        self.embedder = QueryEmbedder(encoder, config)
+
+    def scan_quickly(self) -> None:
+        """For a server: keep a large index in memory, in the form that is scanned quickest."""
+        self._reader.scan_quickly()
 
     def snapshot(self) -> Snapshot:
         return self._reader.current()
+
+    def superseded_by(self) -> str | None:
+        """The model that the library has been moved to since; None while it is this engine's."""
+        active = self.library.active_space()
+        return None if active is None or active.id == self.space.id else active.checkpoint
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Raises InvalidRequest, ImageUnknown, PictureRejected."""
         began = time.perf_counter()
         self._check_limits(request)
         snapshot = self.snapshot()
-        query = self._embed(request, snapshot)
+        after = Cursor.decode(request.cursor) if request.cursor else None
+        asked = read_request(request, self.space.checkpoint)
+        query = self.embedder.embed(asked, snapshot)
         embedded = time.perf_counter()
-        allowed = None
-        chosen = request.filters.for_storage()
-        if not chosen.is_empty:
-            allowed = filter_ids(self.library.engine, chosen)
-            allowed = np.intersect1d(allowed, snapshot.image_ids, assume_unique=True)
-        if query.exclude:
-            everything = snapshot.image_ids if allowed is None else allowed
-            allowed = np.setdiff1d(everything, list(query.exclude), assume_unique=True)
-        total = len(snapshot.image_ids) if allowed is None else len(allowed)
-        page, more = self._page(snapshot, query.vector, request, allowed)
-        relevances = self._relevances(query, page.scores, snapshot)
-        probabilities = None if query.text is None else self.encoder.match_probability(page.scores)
-        ranked = self._describe(page, relevances, probabilities, request.min_relevance)
+        judge = self._relevance.judge(query.text, snapshot) if query.text is not None else None
+
+        def relevance_of(scores: Scores) -> Scores:
+            return self._relevance_of(query, judge, scores)
+
+        pushes = pushes_of(
+            query, self.encoder, self._relevance, self._judges(query, after, snapshot)
+        )
+        planner = Planner(self.library, snapshot, request, asked, after, relevance_of)
+        plan = planner.plan(query.wanted, pushes, self._relevance, query.exclude)
+        page = page_of(plan, after, request.limit)
+        describer = Describer(self.library.engine, asked, plan)
+        relevances = describer.relevances(page.near, relevance_of(page.near.scores))
+        ranked = describer.describe(
+            page.near, relevances, self._probabilities(query, page.near.scores)
+        )
         finished = time.perf_counter()
-        cursor = None
-        if more and relevances.min() >= request.min_relevance:
-            before = Cursor.decode(request.cursor).given if request.cursor else 0
-            given = before + len(page.image_ids)
-            last = Cursor(float(page.scores[-1]), int(page.image_ids[-1]), given)
-            cursor = last.encode()
-        return SearchResult(
-            hits=ranked,
-            next_cursor=cursor,
-            total=total,
-            exact=page.exact,
-            nothing_relevant=request.cursor is None and says_nothing_relevant(list(relevances)),
+        result = SearchResult(
+            hits=[hit for hit in ranked if hit.relevance >= request.min_relevance],
+            next_cursor=page.next_cursor(plan, request.min_relevance, relevance_of),
+            total=plan.total,
+            exact=plan.exact and page.near.exact,
+            nothing_relevant=after is None and says_nothing_relevant(list(relevances)),
             embed_ms=(embedded - began) * 1000,
             search_ms=(finished - embedded) * 1000,
             total_ms=(finished - began) * 1000,
-            warnings=query.warnings,
+            warnings=list(dict.fromkeys([*query.warnings, *asked.warnings])),
+            language=asked.language,
+            negations=asked.negations,
+            negation_spans=asked.spans,
+            searched_text=asked.searched_text,
         )
+        for observer in self.observers:
+            observer(result)
+        return result
 
     def classify(self, request: ClassifyRequest) -> list[LabelScore]:
         """Raises ImageUnknown, PictureRejected, InvalidRequest."""
         for place, label in enumerate(request.labels):
             self._check_length(f"labels.{place}", label)
-        snapshot = self.snapshot()
-        picture = self._embed_image(request.image, snapshot)
+        picture = self.embedder.image(request.image, self.snapshot())
         return classify_embedding(self.encoder, picture, request.labels)
 
     def decode_upload(self, data: bytes) -> Image.Image:
         """A picture sent by a user → upright RGB. Raises PictureRejected."""
-        limits = DecodeLimits(
-            max_pixels=self.config.max_upload_pixels, max_bytes=self.config.max_upload_bytes
-        )
-        try:
-            decoded = decode_image(data, min_side=self.encoder.min_decode_side, limits=limits)
-        except UnreadableImage as error:
-            raise PictureRejected(error.kind, f"The picture {error}") from error
-        return decoded.image
+        return self.embedder.decode(data)
+
+    def _judges(
+        self, query: EmbeddedQuery, after: Cursor | None, snapshot: Snapshot
+    ) -> list[Judge]:
+        """Of what is not wanted; on later pages those of the first: all are of one order."""
+        if after is not None and len(after.judges) == len(query.unwanted):
+            return [Judge(*numbers) for numbers in after.judges]
+        return [self._relevance.judge(each.text or "", snapshot) for each in query.unwanted]
+
+    def _relevance_of(self, query: EmbeddedQuery, judge: Judge | None, scores: Scores) -> Scores:
+        if judge is None:
+            return relevance_of_image_query(scores)
+        if query.is_negative:
+            # Relevant to "no people" is what is not relevant to "people".
+            opposite: Scores = 1 - self._relevance.by(judge, -scores)
+            return opposite
+        return self._relevance.by(judge, scores)
+
+    def _probabilities(self, query: EmbeddedQuery, scores: Scores) -> Scores | None:
+        if query.text is None or query.is_negative:
+            return None
+        return self.encoder.match_probability(scores)
 
     def _check_limits(self, request: SearchRequest) -> None:
         if request.limit > self.config.max_limit:
@@ -164,105 +166,9 @@ class SearchEngine:
         for field, text in texts:
             if text is not None:
                 self._check_length(field, text)
+        check_few_urls(term.image for term in (*request.positive, *request.negative))
 
     def _check_length(self, field: str, text: str) -> None:
         most = self.config.max_query_characters
         if len(text) > most:
             raise InvalidRequest(FieldError(field, f"{len(text)} characters are more than {most}"))
-
-    def _embed(self, request: SearchRequest, snapshot: Snapshot) -> EmbeddedQuery:
-        positive = list(request.positive)
-        if request.query is not None:
-            positive.insert(0, Term(text=request.query))
-        if request.image is not None:
-            positive.insert(0, Term(image=request.image))
-        total = np.zeros(self.encoder.space.dim, dtype=np.float32)
-        for sign, terms in ((1.0, positive), (-1.0, request.negative)):
-            for term in terms:
-                total += sign * term.weight * self._embed_term(term, snapshot)
-        norm = float(np.linalg.norm(total))
-        if norm < 1e-6:
-            raise InvalidRequest(FieldError("negative", "takes away all that the query asks for"))
-        terms = [*positive, *request.negative]
-        warnings = [
-            warning
-            for term in terms
-            if term.text is not None
-            for warning in self.encoder.text_warnings(term.text)
-        ]
-        by_id = (term.image.id for term in terms if term.image is not None)
-        return EmbeddedQuery(
-            vector=total / norm,
-            text=" ".join(term.text for term in positive if term.text is not None) or None,
-            warnings=warnings,
-            exclude=frozenset(image_id for image_id in by_id if image_id is not None),
-        )
-
-    def _embed_term(self, term: Term, snapshot: Snapshot) -> Vector:
-        if term.text is not None:
-            return self._embed_text(term.text)
-        assert term.image is not None
-        return self._embed_image(term.image, snapshot)
-
-    def _embed_text_now(self, text: str) -> Vector:
-        embedding: Vector = self.encoder.encode_texts([text])[0]
-        embedding.setflags(write=False)
-        return embedding
-
-    def _embed_image(self, image: ImageInput, snapshot: Snapshot) -> Vector:
-        if image.id is not None:
-            known = snapshot.embedding(image.id)
-            if known is None:
-                raise ImageUnknown(image.id)
-            return known
-        picture = self.decode_upload(image.sent_bytes())
-        embedding: Vector = self.encoder.encode_images([picture])[0]
-        return embedding
-
-    def _page(
-        self,
-        snapshot: Snapshot,
-        vector: Vector,
-        request: SearchRequest,
-        allowed: NDArray[np.int64] | None,
-    ) -> tuple[Nearest, bool]:
-        """The hits after the cursor, and whether there are more behind them."""
-        after = Cursor.decode(request.cursor) if request.cursor else None
-        wanted = request.limit + 1 + (after.given if after else 0)
-        while True:
-            found = snapshot.nearest(vector, wanted, allowed)
-            exhausted = len(found.image_ids) < wanted
-            rest = found if after is None else _behind(found, after)
-            if exhausted or len(rest.image_ids) > request.limit:
-                break
-            wanted *= 2  # pictures have come in above the cursor since: look deeper
-        page = Nearest(rest.image_ids[: request.limit], rest.scores[: request.limit], rest.exact)
-        return page, len(rest.image_ids) > request.limit
-
-    def _relevances(self, query: EmbeddedQuery, scores: Vector, snapshot: Snapshot) -> Vector:
-        if query.text is None:
-            return relevance_of_image_query(scores)
-        return self._relevance.of_text_query(query.text, scores, snapshot)
-
-    def _describe(
-        self, page: Nearest, relevances: Vector, probabilities: Vector | None, least: float
-    ) -> list[RankedImage]:
-        """The page's hits of at least that relevance, with their records."""
-        images = get_images(self.library.engine, page.image_ids.tolist())
-        return [
-            RankedImage(
-                images[image_id],
-                float(page.scores[place]),
-                float(relevances[place]),
-                None if probabilities is None else float(probabilities[place]),
-            )
-            for place, image_id in enumerate(page.image_ids.tolist())
-            if relevances[place] >= least and image_id in images
-        ]
-
-
-def _behind(found: Nearest, after: Cursor) -> Nearest:
-    lower = found.scores < np.float32(after.score)
-    tied = (found.scores == np.float32(after.score)) & (found.image_ids > after.image_id)
-    keep = lower | tied
-    return Nearest(found.image_ids[keep], found.scores[keep], found.exact)

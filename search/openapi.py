@@ -9,12 +9,21 @@ from flask import Blueprint, Response, json
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from search.access.sessions import COOKIE
 from search.config import SearchConfig
 from search.routes import ROUTES, Route, Schema
 from search.schemas import Problem
 
 REF = "#/components/schemas/{model}"
 NOT_READY = (503,)
+REFUSED = (401, 403, 429)
+"""What access control answers, wherever a key may be needed."""
+SECURITY_SCHEMES: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "polyglance keys create"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
+"""A key in one of these, while the library has keys; none is needed while it has none."""
 
 DESCRIPTION = """Find pictures by what is in them, asked for in any language. Everything under \
 /api/v1 speaks JSON; every error is a problem (RFC 9457) that names the fields to blame."""
@@ -26,6 +35,9 @@ FORM_PARTS: Schema = {
     "limit": {"type": "integer", "minimum": 1},
     "cursor": {"type": "string"},
     "min_relevance": {"type": "number", "minimum": 0, "maximum": 1},
+    "sort": {"type": "string", "enum": ["relevance", "date"]},
+    "diversify": {"type": "boolean"},
+    "read_negation": {"type": "boolean"},
     "filters": {"type": "string", "contentMediaType": "application/json"},
 }
 
@@ -56,7 +68,7 @@ def document(config: SearchConfig) -> dict[str, Any]:
             "description": DESCRIPTION,
         },
         "paths": paths,
-        "components": {"schemas": made},
+        "components": {"schemas": made, "securitySchemes": SECURITY_SCHEMES},
     }
 
 
@@ -77,7 +89,12 @@ def _operation(route: Route, config: SearchConfig) -> dict[str, Any]:
         "tags": [route.group],
         "parameters": [*_path_parameters(route), *_query_parameters(route, config)],
         "responses": _responses(route),
+        "security": []
+        if route.scope == "open"
+        else [{}, *({each: []} for each in SECURITY_SCHEMES)],
     }
+    if route.scope == "admin":
+        operation["description"] = "Needs a key of the scope admin, while the library has keys."
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _body(route, route.body)}
     return operation
@@ -120,7 +137,8 @@ def _responses(route: Route) -> dict[str, Any]:
     else:
         content = {"application/json": {"schema": _ref(route.answer)}}
     responses: dict[str, Any] = {"200": {"description": "Done", "content": content}}
-    for status in (*route.problems, *NOT_READY):
+    refused = () if route.scope == "open" else REFUSED
+    for status in sorted({*route.problems, *refused, *NOT_READY}):
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": _ref(Problem)}},

@@ -1,7 +1,7 @@
 """Errors → RFC 9457 problem+json. The one file that chooses HTTP codes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +9,13 @@ from flask import Blueprint, Response, json
 from werkzeug.exceptions import HTTPException
 
 from encoders import EncoderError
+from search.access.errors import (
+    CrossSite,
+    HostUnknown,
+    KeyRequired,
+    ScopeTooNarrow,
+    TooManyRequests,
+)
 from search.errors import FieldError, ImageUnknown, PictureRejected, SearchError
 from search.request_ids import request_id
 from storage.errors import LibraryError
@@ -16,20 +23,47 @@ from storage.errors import LibraryError
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
+RETRY_AFTER_S = 5
+"""When to come back to a server that is not ready."""
+
+REFUSALS: Mapping[type[SearchError], HTTPStatus] = {
+    ImageUnknown: HTTPStatus.NOT_FOUND,
+    KeyRequired: HTTPStatus.UNAUTHORIZED,
+    ScopeTooNarrow: HTTPStatus.FORBIDDEN,
+    CrossSite: HTTPStatus.FORBIDDEN,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    HostUnknown: HTTPStatus.MISDIRECTED_REQUEST,
+}
 NOT_A_PICTURE_WE_READ = {"empty", "not_an_image", "unsupported_format", "truncated", "corrupt"}
 
 
 def status_of(error: SearchError) -> HTTPStatus:
-    if isinstance(error, ImageUnknown):
-        return HTTPStatus.NOT_FOUND
     if isinstance(error, PictureRejected):
         if error.kind in NOT_A_PICTURE_WE_READ:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return HTTPStatus.UNPROCESSABLE_ENTITY
+    return REFUSALS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def problem(status: HTTPStatus | int, detail: str, errors: Sequence[FieldError] = ()) -> Response:
+def headers_of(error: SearchError | HTTPException) -> dict[str, str]:
+    """What a client needs beside the code: how to come in, when to come back, what is allowed."""
+    if isinstance(error, KeyRequired):
+        return {"WWW-Authenticate": 'Bearer realm="Polyglance"'}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, HTTPException):
+        wanted = ("Allow", "Retry-After")
+        return {name: value for name, value in error.get_headers() if name in wanted}
+    return {}
+
+
+def problem(
+    status: HTTPStatus | int,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    """more: further members, which RFC 9457 allows."""
     status = HTTPStatus(status)
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -39,9 +73,24 @@ def problem(status: HTTPStatus | int, detail: str, errors: Sequence[FieldError] 
     }
     if errors:
         body["errors"] = [{"field": each.field, "message": each.message} for each in errors]
+    body.update(more or {})
     response = Response(json.dumps(body), status=status, mimetype=MEDIA_TYPE)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = "5"
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def not_ready(detail: str, checks: Mapping[str, bool]) -> Response:
+    """checks: what is in order and what is not."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, more={"checks": checks})
+
+
+def problem_of(error: SearchError | HTTPException) -> Response:
+    if isinstance(error, SearchError):
+        response = problem(status_of(error), str(error), error.errors)
+    else:
+        response = problem(error.code or 500, error.description or error.name)
+    response.headers.update(headers_of(error))
     return response
 
 
@@ -49,12 +98,9 @@ def register_problems(blueprint: Blueprint) -> None:
     """Every error of the blueprint's views is answered as a problem."""
 
     @blueprint.errorhandler(SearchError)
-    def _search_error(error: SearchError) -> Response:
-        return problem(status_of(error), str(error), error.errors)
-
     @blueprint.errorhandler(HTTPException)
-    def _http_error(error: HTTPException) -> Response:
-        return problem(error.code or 500, error.description or error.name)
+    def _refused(error: SearchError | HTTPException) -> Response:
+        return problem_of(error)
 
     @blueprint.errorhandler(LibraryError)
     @blueprint.errorhandler(EncoderError)

@@ -50,9 +50,23 @@ class Bar:
     growth: float
     pictures: int
 
-    def log_odds(self, scores: Scores, count: int) -> LogOdds:
-        even = self.even + self.growth * float(np.log(max(count / self.pictures, 1.0)))
-        return (scores.astype(np.float64) - even) / self.width
+    def even_among(self, count: int) -> float:
+        """Where the odds are even in a library of that many pictures."""
+        return self.even + self.growth * float(np.log(max(count / self.pictures, 1.0)))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What one text's scores are judged by. It outlives the library's growth, so that pages of
+    one search are judged alike."""
+
+    share: float
+    """Of the background's judgement; the rest is the encoder's."""
+    even: float
+    width: float
+
+
+ENCODER_ALONE = Judge(0.0, 0.0, 1.0)
 
 
 class RelevanceModel:
@@ -70,16 +84,26 @@ class RelevanceModel:
 
     def of_text_query(self, text: str, scores: Scores, snapshot: Snapshot) -> Scores:
         """(n,) cosines of a text with pictures → (n,) in 0–1."""
-        match = self._encoder.match_probability(scores)
+        return self.by(self.judge(text, snapshot), scores)
+
+    def judge(self, text: str, snapshot: Snapshot) -> Judge:
+        """By what a text's cosines are judged in a library as it is now."""
         count = len(snapshot.image_ids)
         if self._background_source is None or count <= FEW_PICTURES:
+            return ENCODER_ALONE
+        bar = self._bar(text, self._background_source, snapshot)
+        share = 0.5 * min(1.0, (count - FEW_PICTURES) / (MANY_PICTURES - FEW_PICTURES))
+        return Judge(share, bar.even_among(count), bar.width)
+
+    def by(self, judge: Judge, scores: Scores) -> Scores:
+        match = self._encoder.match_probability(scores)
+        if judge.share == 0:
             return match
         kept = np.clip(match.astype(np.float64), 1e-9, 1 - 1e-9)
         own = _limited(np.log(kept / (1 - kept)))
-        bar = self._bar(text, self._background_source, snapshot)
-        here = _limited(bar.log_odds(scores, count))
-        share = 0.5 * min(1.0, (count - FEW_PICTURES) / (MANY_PICTURES - FEW_PICTURES))
-        return (1 / (1 + np.exp(-((1 - share) * own + share * here)))).astype(np.float32)
+        here = _limited((scores.astype(np.float64) - judge.even) / judge.width)
+        odds = (1 - judge.share) * own + judge.share * here
+        return (1 / (1 + np.exp(-odds))).astype(np.float32)
 
     def _bar(self, text: str, source: BackgroundSource, snapshot: Snapshot) -> Bar:
         count = len(snapshot.image_ids)

@@ -20,18 +20,22 @@ FILTER_FIELDS = (
     "min_width",
     "min_height",
 )
-PLAIN_FIELDS = ("limit", "cursor", "min_relevance")
+PLAIN_FIELDS = ("limit", "cursor", "min_relevance", "sort", "diversify")
+NEGATION = "negation"
+"""`read_negation`, by URL."""
 
 
 def search_request_from_args(args: MultiDict[str, str]) -> SearchRequest:
-    """`q`, `not` (repeated), `limit`, `cursor`, `min_relevance`, and the filters by name."""
-    known = {"q", "not", *PLAIN_FIELDS, *FILTER_FIELDS, *LISTS}
+    """`q`, `not` (repeated), `negation`, the plain fields, and the filters by name."""
+    known = {"q", "not", NEGATION, *PLAIN_FIELDS, *FILTER_FIELDS, *LISTS}
     unknown = sorted(set(args) - known)
     if unknown:
         raise InvalidRequest(*(FieldError(name, "is not a parameter") for name in unknown))
     filters: dict[str, Any] = {name: args[name] for name in FILTER_FIELDS if args.get(name)}
     filters.update({name: args.getlist(name) for name in LISTS if args.get(name)})
     fields: dict[str, Any] = {name: args[name] for name in PLAIN_FIELDS if args.get(name)}
+    if args.get(NEGATION):
+        fields["read_negation"] = args[NEGATION]
     fields["query"] = args.get("q")
     fields["negative"] = [{"text": text} for text in args.getlist("not")]
     fields["filters"] = filters
@@ -57,10 +61,10 @@ def json_object(request: Request) -> dict[str, Any]:
 
 def json_object_of_any_type(request: Request) -> dict[str, Any]:
     """The body as JSON, whatever its Content-Type says. Raises BadRequest."""
-    return _object(request.get_data(as_text=True))
+    return _object(request.get_data())
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -75,7 +79,7 @@ def _object(text: str) -> dict[str, Any]:
 def _from_form(request: Request) -> dict[str, Any]:
     form = request.form
     fields = _object(form["request"]) if "request" in form else {}
-    for name in ("query", *PLAIN_FIELDS):
+    for name in ("query", "read_negation", *PLAIN_FIELDS):
         if form.get(name):
             fields[name] = form[name]
     if "filters" in form:

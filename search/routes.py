@@ -6,8 +6,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from search import clip_retrieval, schemas
+from search.access.config import Scope
 from search.pictures_on_disk import THUMBNAIL_SIDES
-from search.requests import FILTER_FIELDS, LISTS, PLAIN_FIELDS
+from search.requests import FILTER_FIELDS, LISTS, NEGATION, PLAIN_FIELDS
 
 Schema = dict[str, Any]
 
@@ -40,6 +41,8 @@ class Route:
     problems: tuple[int, ...] = ()
     takes_file: bool = False
     """Whether the body may be multipart too, with the picture as a part."""
+    scope: Scope = "read"
+    """What a key must cover, where the library has keys."""
 
     @property
     def group(self) -> str:
@@ -59,7 +62,7 @@ def _never_null(schema: Schema) -> Schema:
     return {**kept, **(choices[0] if choices else {})}
 
 
-LIMIT, CURSOR, LEAST_RELEVANCE = _from(schemas.SearchRequest, *PLAIN_FIELDS)
+LIMIT, CURSOR, LEAST_RELEVANCE, SORT, DIVERSIFY = _from(schemas.SearchRequest, *PLAIN_FIELDS)
 LIST_LIMIT = Query("limit", {"type": "integer", "minimum": 1, "default": 100})
 LIST_CURSOR = Query("cursor", {"type": "integer", "minimum": 0, "maximum": 2**63 - 1})
 SIDE = Query(
@@ -68,14 +71,24 @@ SIDE = Query(
     "Pixels of the longer side; a small picture is not enlarged.",
 )
 WORDS = (
-    Query("q", {"type": "string"}, "What to look for, in any language."),
+    Query(
+        "q",
+        {"type": "string", "examples": ["con mèo trên bàn"]},
+        "What to look for, in any language.",
+    ),
     Query(
         "not",
         {"type": "array", "items": {"type": "string"}},
         "What the pictures should have little of; may be given several times.",
     ),
 )
-BY_URL = (*WORDS, LIMIT, CURSOR, LEAST_RELEVANCE, *_from(schemas.Filters, *FILTER_FIELDS, *LISTS))
+READ_NEGATION = Query(
+    NEGATION,
+    {"type": "boolean", "default": True},
+    'Whether "without" and its like in the query are understood, or taken literally.',
+)
+PAGE = (LIMIT, CURSOR, LEAST_RELEVANCE, SORT, DIVERSIFY)
+BY_URL = (*WORDS, READ_NEGATION, *PAGE, *_from(schemas.Filters, *FILTER_FIELDS, *LISTS))
 
 ROUTES = (
     Route(
@@ -158,8 +171,16 @@ ROUTES = (
         "similar",
         "Pictures like this one",
         schemas.SearchAnswer,
-        query=(LIMIT, CURSOR, LEAST_RELEVANCE),
+        query=PAGE,
         problems=(404, 422),
+    ),
+    Route(
+        "GET",
+        "/api/v1/images/{image_id}/duplicates",
+        "duplicates",
+        "Other files of this picture, and pictures that look the same",
+        schemas.DuplicateList,
+        problems=(404,),
     ),
     Route(
         "GET",
@@ -168,7 +189,14 @@ ROUTES = (
         "The collections and how many pictures each has",
         schemas.CollectionList,
     ),
-    Route("GET", "/api/v1/jobs", "jobs", "Indexing jobs, newest first", schemas.JobList),
+    Route(
+        "GET",
+        "/api/v1/jobs",
+        "jobs",
+        "Indexing jobs, newest first",
+        schemas.JobList,
+        scope="admin",  # names folders of the machine
+    ),
     Route(
         "GET",
         "/api/v1/jobs/{job_id}",
@@ -176,6 +204,7 @@ ROUTES = (
         "One job with the files it could not read",
         schemas.JobDetail,
         problems=(404,),
+        scope="admin",
     ),
     Route("GET", "/api/v1/stats", "stats", "Counts, model and index", schemas.Stats),
     Route(
@@ -205,7 +234,17 @@ ROUTES = (
         example={"ids": [7], "indice_name": "all"},
         problems=(400, 413, 422),
     ),
-    Route("GET", "/healthz", "healthz", "Whether the process is alive", schemas.Alive),
-    Route("GET", "/readyz", "readyz", "Whether model and index are loaded", schemas.Ready),
+    Route(
+        "GET", "/healthz", "healthz", "Whether the process is alive", schemas.Alive, scope="open"
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        "readyz",
+        "Whether model and index are loaded",
+        schemas.Ready,
+        scope="open",
+    ),
+    Route("GET", "/metrics", "metrics", "For Prometheus", "text/plain", scope="admin"),
     Route("GET", "/openapi.json", "openapi", "This document", "application/json"),
 )

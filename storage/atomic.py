@@ -18,6 +18,15 @@ def fsync_dir(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder`, and those above it that are missing, so that a power cut leaves them."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    fsync_dir(folder.parent)
+
+
 def write_atomic(
     path: Path,
     write: Callable[[Path], object],

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +10,14 @@ import numpy as np
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from storage.catalog.schema import Counter, Embedding, Image, Location, Root, Space
+from storage.catalog.schema import Counter, Embedding, Image, Location, Root
 from storage.doctor_embeddings import SpaceCheck, check_space
-from storage.errors import LibraryBusy
+from storage.leftovers import leftovers
 from storage.library import Library
-from storage.lock import writer_lock
 from storage.records import SpaceRecord
+from storage.spaces import all_spaces
 from storage.thumbnails import STORED_SIDE
-
-TEMPORARY_AGE_S = 3600
-"""A server may be writing a thumbnail or a golden file right now; nobody takes an hour over it."""
+from storage.word_rows import count_stale_words, words_are_damaged
 
 AWAITS_INDEXING = "not_embedded"
 """The one kind that no repair ends: only the encoder can, in the next `index`."""
@@ -77,6 +74,7 @@ def examine(library: Library, *, alone: bool = False) -> Diagnosis:
         return found
     _check_counters(library.engine, found)
     _check_images(library.engine, found)
+    _check_words(library.engine, found)
     for space in all_spaces(library.engine):
         shards, index = library.shard_folder(space), library.index_folder(space)
         checked = check_space(library.engine, space, shards, index)
@@ -112,12 +110,6 @@ _REMEDIES = {
     "index_incomplete": _REBUILD,
     "index_wrong": _REBUILD,
 }
-
-
-def all_spaces(engine: Engine) -> list[SpaceRecord]:
-    with engine.connect() as connection:
-        rows = connection.execute(select(Space).order_by(Space.id)).all()
-    return [SpaceRecord(r.id, r.fingerprint, r.checkpoint, r.revision, r.dim) for r in rows]
 
 
 def _check_rights(library: Library, found: Diagnosis) -> None:
@@ -167,7 +159,7 @@ def _check_database(engine: Engine, found: Diagnosis) -> None:
         tables[row[0], row[2]] = tables.get((row[0], row[2]), 0) + 1
     for (table, parent), count in tables.items():
         what = f"{count:,} rows of the catalog's table {table} refer to no {parent}."
-        if table in ("embedding", "location", "failure"):
+        if table in ("embedding", "location", "failure", "image_text"):
             remedy = "--repair removes them; index the pictures again to bring back what is there."
         else:
             remedy = restore
@@ -203,6 +195,16 @@ def _check_images(engine: Engine, found: Diagnosis) -> None:
     if unmasked:
         what = f"{unmasked:,} pictures are masked as deleted though a file holds them."
         found.add("wrongly_masked", what, "--repair brings them back.")
+
+
+def _check_words(engine: Engine, found: Diagnosis) -> None:
+    remedy = "--repair makes it anew from the catalog (index brings in what is merely missing)."
+    stale = count_stale_words(engine)
+    if stale:
+        what = f"The text index has not the words of {stale:,} pictures as the catalog has them."
+        found.add("words_stale", what, remedy)
+    elif words_are_damaged(engine):
+        found.add("words_stale", "The text index is damaged.", remedy)
 
 
 def _check_embedded(library: Library, found: Diagnosis) -> None:
@@ -262,47 +264,3 @@ def _count_missing_thumbnails(library: Library) -> int:
     with library.engine.connect() as connection:
         digests = connection.execute(query).scalars()
         return sum(not library.thumbnails.has(sha256, STORED_SIDE) for sha256 in digests)
-
-
-def leftovers(library: Library, *, alone: bool) -> list[Path]:
-    """Files of ours that nothing needs any more. Those of a writer at work are none."""
-    candidates = _leftover_candidates(library)
-    if alone or not candidates:
-        return candidates
-    try:
-        with writer_lock(library.data_dir, "doctor"):
-            return _leftover_candidates(library)
-    except LibraryBusy:
-        return []
-    except OSError:  # read-only: nobody writes
-        return candidates
-
-
-def _leftover_candidates(library: Library) -> list[Path]:
-    from storage.vector_index import MANIFEST, read_manifest
-
-    home = library.data_dir
-    needed: set[Path] = set()
-    for space in all_spaces(library.engine):
-        shards, index = library.shard_folder(space), library.index_folder(space)
-        needed |= {shards / name for _, name in library.shards(space)}
-        needed.add(index / MANIFEST)
-        manifest = read_manifest(index)
-        if manifest is not None:
-            needed.add(index / f"{manifest.generation}.faiss")
-    ours = [
-        *home.glob("embeddings/*/part-*.parquet"),
-        *home.glob("embeddings/*/.part-*.tmp"),
-        *home.glob("index/*/*.faiss"),
-        *home.glob(f"index/*/{MANIFEST}"),
-        *home.glob("index/*/.*.tmp"),
-    ]
-    shared = [*home.glob("thumbnails/incoming/.*.tmp"), *home.glob("golden/.*.tmp")]
-    return sorted({*(set(ours) - needed), *(path for path in shared if _is_old(path))})
-
-
-def _is_old(path: Path) -> bool:
-    try:
-        return time.time() - path.stat().st_mtime >= TEMPORARY_AGE_S
-    except FileNotFoundError:  # it has just got its name
-        return False

@@ -1,6 +1,5 @@
 """Roots and the files below them, as the scan compares them with the disk."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sqlalchemy import (
 
 from storage.catalog.schema import Collection, Embedding, Failure, Location, Root
 from storage.records import KnownFile, LocationRecord, RootRecord
+from storage.word_rows import refresh_words
 
 PAGE_ROWS = 2000
 
@@ -85,6 +85,8 @@ def register_root(engine: Engine, folder: Path, collection: str | None) -> RootR
 
 
 def _fold_root(connection: Connection, inner: RootRecord, into: int, prefix: str) -> None:
+    moved = connection.execute(select(Location.image_id).where(Location.root_id == inner.id))
+    image_ids = moved.scalars().all()
     for table in (Location, Failure):
         rows = connection.execute(select(table.id, table.path).where(table.root_id == inner.id))
         for row in rows.all():
@@ -93,6 +95,8 @@ def _fold_root(connection: Connection, inner: RootRecord, into: int, prefix: str
                 .where(table.id == row.id)
                 .values(root_id=into, path=f"{prefix}/{row.path}")
             )
+    # The folders between the two roots are now part of the files' names.
+    refresh_words(connection, image_ids)
     connection.execute(delete(Root).where(Root.id == inner.id))
 
 
@@ -127,6 +131,7 @@ def _known_page(
             Location.collection_id,
             Embedding.image_id.is_not(None).label("embedded"),
             null().label("failure_kind"),
+            Location.sidecar_mtime_ns,
         )
         .join(
             Embedding,
@@ -148,6 +153,7 @@ def _known_page(
         null().label("collection_id"),
         literal(False).label("embedded"),
         Failure.kind.label("failure_kind"),
+        null().label("sidecar_mtime_ns"),
     ).where(Failure.root_id == root_id, ~same_file.exists())
     pages = []
     for query, table in ((located, Location), (failed, Failure)):
@@ -169,6 +175,7 @@ def _known_page(
                 row.collection_id,
                 bool(row.embedded),
                 row.failure_kind,
+                row.sidecar_mtime_ns,
             )
             for row in rows
         ]
@@ -188,15 +195,3 @@ def locations_of(engine: Engine, image_id: int) -> list[tuple[int, LocationRecor
             (row.id, LocationRecord(Path(row.root), row.path, row.name))
             for row in connection.execute(query)
         ]
-
-
-def readable_original(engine: Engine, image_id: int) -> Path | None:
-    """A file that holds the image and can be read now; None when there is none.
-
-    A location that leads outside its root (by a symbolic link) is not served.
-    """
-    for _, location in locations_of(engine, image_id):
-        real = Path(os.path.realpath(location.absolute))
-        if Path(os.path.realpath(location.root)) in real.parents and os.access(real, os.R_OK):
-            return real
-    return None

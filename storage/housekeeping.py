@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or_, select, update
 
 from storage.catalog.schema import Collection, Counter, Failure, Location, Root
+from storage.containers import split_location
 from storage.errors import LibraryError
 from storage.files import list_roots
 from storage.library import Library
@@ -264,7 +265,7 @@ def sample_of(engine: Engine, moves: Sequence[Move]) -> Sampled:
         for path, size_bytes in _some_files(engine, move.root.id):
             looked_for += 1
             file = move.new / PurePosixPath(path)
-            if _has_size(file, size_bytes):
+            if _has_size(move.new, path, size_bytes):
                 there += 1
             elif first_missing is None:
                 first_missing = file
@@ -286,9 +287,12 @@ def _some_files(engine: Engine, root_id: int) -> list[Any]:
         return list(connection.execute(query))
 
 
-def _has_size(file: Path, size_bytes: int) -> bool:
+def _has_size(root: Path, path: str, size_bytes: int) -> bool:
+    """A member's container is not opened: that it is there must do."""
     try:
-        return file.stat().st_size == size_bytes
+        if split_location(root, path) is not None:
+            return True
+        return (root / path).stat().st_size == size_bytes
     except OSError:
         return False
 

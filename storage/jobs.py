@@ -4,8 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
+from storage.catalog.column_types import UtcDateTime
 from storage.catalog.schema import Failure, Job
 from storage.records import FailureRecord, JobRecord
 
@@ -37,7 +48,7 @@ def finish_job(
     error: str | None = None,
 ) -> None:
     """status: done, interrupted or failed."""
-    now = datetime.now(UTC)
+    now = moment_of_update()
     with engine.begin() as connection:
         connection.execute(
             update(Job)
@@ -46,6 +57,12 @@ def finish_job(
                 status=status, counts=dict(counts), error=error, finished_at=now, updated_at=now
             )
         )
+
+
+def moment_of_update() -> ColumnElement[datetime]:
+    """Now, for a row of `job`; a clock that was set back does not end it before it began."""
+    now = literal(datetime.now(UTC), UtcDateTime())
+    return case((Job.updated_at > now, Job.updated_at), else_=now)
 
 
 def mark_dead_jobs(engine: Engine) -> None:

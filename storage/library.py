@@ -1,12 +1,13 @@
 """The library on disk: where everything lies, and the way in."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, insert, literal, select
 
 from storage.atomic import sweep_temporaries
 from storage.catalog.database import open_database
@@ -17,9 +18,17 @@ from storage.lock import writer_lock
 from storage.records import SpaceFacts, SpaceRecord
 from storage.shards import read_shard
 from storage.snapshot import SnapshotReader, tail_count
-from storage.spaces import active_space, create_space, require_same_space
+from storage.spaces import (
+    active_space,
+    create_space,
+    forget_space,
+    require_same_space,
+    space_beside,
+)
 from storage.thumbnails import Thumbnails
-from storage.vector_index import Manifest, build_generation, load_index, read_manifest
+from storage.vector_index import MANIFEST, Manifest, build_generation, load_index, read_manifest
+from storage.word_rows import complete_words
+from storage.write_faults import write_faults_explained
 from storage.writer import LibraryWriter
 
 FOLD_ROWS = 1000
@@ -41,7 +50,8 @@ class Library:
 
     @classmethod
     def open(cls, data_dir: Path, *, create: bool = False) -> "Library":
-        """Raises LibraryNotFound, unless `create`; LibraryTooNew."""
+        """Raises LibraryNotFound, unless `create`; LibraryTooNew; CatalogUnusable;
+        LibraryNotWritable."""
         data_dir = data_dir.absolute()
         catalog = data_dir / "catalog.db"
         if not catalog.exists():
@@ -52,7 +62,8 @@ class Library:
                 )
             data_dir.mkdir(parents=True, exist_ok=True)
         engine = open_database(f"sqlite:///{catalog}", data_dir)
-        _ensure_counters(engine)
+        with write_faults_explained(data_dir):
+            _ensure_counters(engine)
         return cls(data_dir, engine)
 
     def close(self) -> None:
@@ -77,9 +88,31 @@ class Library:
             if space is None:
                 space = create_space(self.engine, facts)
             require_same_space(space, facts, self.data_dir)
-            mark_dead_jobs(self.engine)
-            self._sweep(space)
-            yield LibraryWriter(self.engine, self.shard_folder(space), space)
+            yield self._writer_into(space)
+
+    @contextmanager
+    def writer_beside(self, purpose: str, facts: SpaceFacts) -> Iterator[LibraryWriter]:
+        """Hold the write lock, with a space of the encoder's own beside the active one, or the
+        active one itself. Raises LibraryBusy."""
+        with writer_lock(self.data_dir, purpose):
+            yield self._writer_into(space_beside(self.engine, facts))
+
+    def _writer_into(self, space: SpaceRecord) -> LibraryWriter:
+        mark_dead_jobs(self.engine)
+        complete_words(self.engine)
+        self._sweep(space)
+        return LibraryWriter(self.engine, self.shard_folder(space), space)
+
+    def remove_space(self, space: SpaceRecord) -> None:
+        """Let a space go that does not serve: catalog, shards, index, golden files. Only under the
+        write lock. Killed at any step, what is left is whole, or swept up by the doctor."""
+        # An index outlives its shards only without its manifest: their numbers are given again.
+        (self.index_folder(space) / MANIFEST).unlink(missing_ok=True)
+        forget_space(self.engine, space)
+        for folder in (self.shard_folder(space), self.index_folder(space)):
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in (f"{space.fingerprint[:16]}.npz", f"{space.fingerprint[:16]}-background.npz"):
+            (self.data_dir / "golden" / name).unlink(missing_ok=True)
 
     def fold(self, writer: LibraryWriter, *, force: bool = False) -> Manifest | None:
         """Build a new index generation when the tail has grown long; None when it has not.
@@ -156,4 +189,7 @@ def _ensure_counters(engine: Engine) -> None:
             return
     with engine.begin() as connection:
         for name in ("commit", "image_id"):
-            connection.execute(insert(Counter).values(name=name, value=0))
+            # Another process may be opening the new library as well.
+            unless_there = ~select(Counter.name).where(Counter.name == name).exists()
+            row = select(literal(name), literal(0)).where(unless_there)
+            connection.execute(insert(Counter).from_select(["name", "value"], row))

@@ -1,5 +1,6 @@
 """One writer at a time, by a lock that dies with its process."""
 
+import contextlib
 import json
 import os
 import socket
@@ -35,7 +36,8 @@ def writer_lock(data_dir: Path, purpose: str) -> Iterator[None]:
         holder.write_text(json.dumps(facts))
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk turned read-only: the lock goes all the same
+            holder.unlink(missing_ok=True)
         lock.release()
 
 

@@ -29,6 +29,17 @@ def get_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageRecor
     return records
 
 
+def taken_at_of(engine: Engine, image_ids: Sequence[int]) -> dict[int, str | None]:
+    """When the images were taken, as ISO 8601 wall-clock time or date."""
+    taken: dict[int, str | None] = {}
+    with engine.connect() as connection:
+        for start in range(0, len(image_ids), ID_CHUNK):
+            chunk = [int(image_id) for image_id in image_ids[start : start + ID_CHUNK]]
+            query = select(Image.id, Image.taken_at).where(Image.id.in_(chunk))
+            taken.update({row.id: row.taken_at for row in connection.execute(query)})
+    return taken
+
+
 def list_images(
     engine: Engine, *, after_id: int = 0, limit: int = 100, chosen: PictureFilter | None = None
 ) -> list[ImageRecord]:

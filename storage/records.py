@@ -1,7 +1,7 @@
 """What goes into the catalog and what comes out of it, as plain values."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -62,7 +62,8 @@ class NewImage:
     format: str
     size_bytes: int
     dominant_color: str
-    taken_at: datetime | None = None
+    taken_at: datetime | date | None = None
+    """A date alone is not the camera's: it is that of the file, and says so by being no more."""
     camera: str | None = None
     lens: str | None = None
     latitude: float | None = None
@@ -83,6 +84,16 @@ class FileStat:
     mtime_ns: int
     sidecar_mtime_ns: int | None = None
     """The latest of its sidecars' times; None without any."""
+
+    def __post_init__(self) -> None:
+        # Some file systems hold times of thousands of years ahead; no database does.
+        object.__setattr__(self, "mtime_ns", _as_int64(self.mtime_ns))
+        if self.sidecar_mtime_ns is not None:
+            object.__setattr__(self, "sidecar_mtime_ns", _as_int64(self.sidecar_mtime_ns))
+
+
+def _as_int64(number: int) -> int:
+    return max(-(2**63), min(number, 2**63 - 1))
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,8 @@ class KnownFile:
     """The image has an embedding in the space asked about."""
     failure_kind: str | None
     """Why it could not be indexed; None for a location."""
+    sidecar_mtime_ns: int | None = None
+    """The latest of its sidecars' times when it was indexed; None without any."""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from storage.catalog.schema import Counter, Embedding, Failure, Image, Location, Shard
+from storage.catalog.schema import Counter, Embedding, Failure, Image, ImageText, Location, Shard
 from storage.doctor import Diagnosis, background_file, examine
 from storage.doctor_embeddings import SpaceCheck
 from storage.library import Library
 from storage.lock import writer_lock
 from storage.vector_index import MANIFEST
+from storage.word_rows import count_stale_words, rebuild_words
 from storage.writer import LibraryWriter
 
 
@@ -47,6 +48,10 @@ def _mend(library: Library, found: Diagnosis) -> list[str]:
             done += _drop_dangling(connection)
         done += _settle_masks(connection)
         done += _set_counters(connection)
+    # Asked anew: rows may have gone just before.
+    if "words_stale" in kinds or count_stale_words(library.engine):
+        rebuild_words(library.engine)
+        done.append("Made the text index anew from the catalog.")
     for each in to_rebuild:
         writer = LibraryWriter(library.engine, library.shard_folder(each.space), each.space)
         manifest = library.fold(writer, force=True)
@@ -80,7 +85,7 @@ def _let_go_of_lost(connection: Connection, checked: SpaceCheck) -> list[str]:
 
 def _drop_dangling(connection: Connection) -> list[str]:
     done = []
-    for table in (Embedding, Location, Failure):
+    for table in (Embedding, Location, Failure, ImageText):
         lost = [key.parent.not_in(select(key.column)) for key in table.__table__.foreign_keys]
         gone = connection.execute(delete(table).where(or_(*lost)))
         if gone.rowcount:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from storage.atomic import write_atomic
+from storage.atomic import make_folder, write_atomic
 from storage.errors import LibraryDamaged
 
 
@@ -39,7 +39,7 @@ def write_shard(
     )
     name = f"part-{int(image_ids.min()):012d}-{uuid.uuid4().hex[:12]}.parquet"
     path = folder / name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # Embeddings do not compress, and a dictionary of them is a second copy.
     write_atomic(
         path, lambda to: pq.write_table(table, to, compression="none", use_dictionary=False)

@@ -4,25 +4,30 @@ A snapshot never changes. `SnapshotReader` makes a new one when the catalog has 
 that hold the old one finish on it.
 """
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
 from storage.catalog.schema import Counter, Embedding, Image, Shard
+from storage.loaded_index import SCORE_ERROR, LoadedIndex
 from storage.records import SpaceRecord
 from storage.shards import read_shard
+from storage.spaces import check_serving
 from storage.vector_index import Manifest, load_index, read_manifest
 
+log = logging.getLogger(__name__)
+
 SCORE_DECIMALS = 6
-"""Scores are rounded, so that a picture keeps its place when it goes from the tail, which NumPy
-adds up, into the index, which FAISS adds up in another order."""
-TIE_SLACK = 8
+"""Scores are added up in float64 and rounded, so that a picture keeps its score and its place
+wherever it stands: in the tail, in the index, alone or among others."""
+EXACT_ROWS = 4096
+"""Added up at a time, which bounds the memory of a query for very many hits."""
 FLOAT16_OF_NOTHING = np.empty((0, 0), dtype=np.float16)
 
 
@@ -42,7 +47,7 @@ class Snapshot:
     dim: int
     commit: int
     manifest: Manifest | None
-    index: faiss.Index | None
+    index: LoadedIndex | None
     tail_ids: NDArray[np.int64]
     """Ascending, (n,)."""
     tail: NDArray[np.float16]
@@ -64,12 +69,10 @@ class Snapshot:
 
         allowed: only these image ids, ascending; None for all.
         """
-        ids, scores = self._search_index(query, limit, allowed)
-        tail_ids, tail_scores = self._search_tail(query, limit, allowed)
+        near = [self._in_index(query, limit, allowed), self._in_tail(query, limit, allowed)]
         # An image that was deleted and came back can stand in both until the next generation.
-        fresh = ~np.isin(tail_ids, ids, assume_unique=True)
-        ids = np.concatenate([ids, tail_ids[fresh]])
-        scores = np.concatenate([scores, tail_scores[fresh]])
+        ids, first = np.unique(np.concatenate([each[0] for each in near]), return_index=True)
+        scores = np.concatenate([each[1] for each in near])[first]
         best = np.lexsort((ids, -scores))[:limit]
         return Nearest(ids[best], scores[best], exact=True)
 
@@ -82,10 +85,8 @@ class Snapshot:
             return _normalised(self.tail[at].astype(np.float32))
         if self.index is None:
             return None
-        try:
-            return _normalised(np.asarray(self.index.reconstruct(int(image_id))))
-        except RuntimeError:  # how FAISS says that it has no such id
-            return None
+        row = self.index.rows_of(np.array([image_id], dtype=np.int64))
+        return _normalised(self.index.embeddings(row)[0]) if len(row) else None
 
     def sample(self, count: int) -> NDArray[np.float32]:
         """(n, dim) embeddings of at most `count` pictures, the same ones every time."""
@@ -98,48 +99,59 @@ class Snapshot:
 
     @cached_property
     def _indexed_ids(self) -> NDArray[np.int64]:
+        return self.index.image_ids if self.index is not None else np.empty(0, dtype=np.int64)
+
+    @cached_property
+    def _shown_rows(self) -> NDArray[np.int64] | None:
+        """The index's rows that are not masked; None when none is."""
+        masked = np.isin(self._indexed_ids, self.masked)
+        return np.flatnonzero(~masked) if masked.any() else None
+
+    def _in_index(
+        self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids and exact scores of the index's pictures that may be among the best."""
         if self.index is None:
-            return np.empty(0, dtype=np.int64)
-        ids: NDArray[np.int64] = faiss.vector_to_array(self.index.id_map)  # type: ignore[attr-defined]
-        return ids
-
-    def _search_index(
-        self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        if self.index is None or not self.index.ntotal:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        selector: faiss.IDSelector | None = None
-        if allowed is not None:
-            keep = np.setdiff1d(allowed, self.masked, assume_unique=True)
-            selector = faiss.IDSelectorBatch(keep)
-        elif len(self.masked):
-            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.masked))
-        parameters = faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
-        wanted = limit
-        while True:
-            # FAISS breaks ties as it likes: look on until the last place's ties are all there.
-            wanted = min(wanted + TIE_SLACK, self.index.ntotal)
-            found, found_ids = self.index.search(query[np.newaxis], wanted, params=parameters)
-            there = found_ids[0] >= 0
-            ids, scores = found_ids[0][there], found[0][there].round(SCORE_DECIMALS)
-            if len(ids) < wanted or wanted == self.index.ntotal or scores[-1] < scores[limit - 1]:
-                return ids, scores
-            wanted *= 2
+        if allowed is None:
+            rows = self._shown_rows
+        else:
+            shown = allowed[~_are_among(allowed, self.masked)] if len(self.masked) else allowed
+            rows = self.index.rows_of(shown)
+        found = self.index.candidates(query, limit, rows)
+        parts = [found[at : at + EXACT_ROWS] for at in range(0, len(found), EXACT_ROWS)]
+        scores = [_exact_scores(self.index.embeddings(part), query) for part in parts]
+        none = np.empty(0, dtype=np.float32)
+        return self.index.image_ids[found], np.concatenate([none, *scores])
 
-    def _search_tail(
+    def _in_tail(
         self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The same of the pictures that are newer than the index."""
         keep = ~np.isin(self.tail_ids, self.masked, assume_unique=True)
         if allowed is not None:
-            keep &= np.isin(self.tail_ids, allowed, assume_unique=True)
-        ids = self.tail_ids[keep]
-        scores = (self.tail[keep].astype(np.float32) @ query).round(SCORE_DECIMALS)
+            keep &= _are_among(self.tail_ids, allowed)
+        ids, rows = self.tail_ids[keep], self.tail[keep].astype(np.float32)
         if len(ids) > limit:
-            # Keep every tie of the last place, so that the order by id decides among them.
+            scores = rows @ query
             last = np.partition(scores, len(scores) - limit)[len(scores) - limit]
-            best = scores >= last
-            ids, scores = ids[best], scores[best]
-        return ids, scores
+            best = scores >= last - SCORE_ERROR
+            ids, rows = ids[best], rows[best]
+        return ids, _exact_scores(rows, query)
+
+
+def _are_among(ids: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """As np.isin, which would sort both."""
+    at = np.searchsorted(ascending, ids)
+    there: NDArray[np.bool_] = at < len(ascending)
+    there[there] = ascending[at[there]] == ids[there]
+    return there
+
+
+def _exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    exact = rows.astype(np.float64) @ query.astype(np.float64)
+    scores: NDArray[np.float32] = exact.round(SCORE_DECIMALS).astype(np.float32)
+    return scores
 
 
 class SnapshotReader:
@@ -154,6 +166,21 @@ class SnapshotReader:
         self.index_folder = index_folder
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._scans_quickly = False
+        self._preparing: Manifest | None = None
+        self._prepared: tuple[Manifest, LoadedIndex] | None = None
+
+    def scan_quickly(self) -> None:
+        """For a server: from now on keep large indexes in memory, packed for quick scans.
+
+        They are packed in a thread of their own. Meanwhile searches go on: the first generation
+        from its file, a later one as the generation before it and a longer tail.
+        """
+        self._scans_quickly = True
+        with self._lock:
+            held = self._snapshot
+            if held is not None and held.index is not None and held.manifest is not None:
+                self._prepare(held.index, held.manifest)
 
     def current(self) -> Snapshot:
         """The newest committed state. Costs one small query when nothing has changed."""
@@ -161,7 +188,11 @@ class SnapshotReader:
             commit = _commit_count(connection)
         manifest = read_manifest(self.index_folder)
         held = self._snapshot
-        if held is not None and held.commit == commit and held.manifest == manifest:
+        if (
+            held is not None
+            and held.commit == commit
+            and (held.manifest == manifest or self._waits_for(manifest))
+        ):
             return held
         with self._lock:
             self._snapshot = self._refresh(self._snapshot, manifest)
@@ -170,15 +201,12 @@ class SnapshotReader:
     def _refresh(self, held: Snapshot | None, manifest: Manifest | None) -> Snapshot:
         if manifest is not None and manifest.fingerprint != self._space.fingerprint:
             manifest = None
-        if held is not None and held.manifest == manifest:
-            index = held.index
-        else:
-            index = load_index(self.index_folder, manifest) if manifest else None
-            manifest = manifest if index is not None else None
+        index, manifest = self._index_for(held, manifest)
         covered = manifest.last_shard_id if manifest else 0
         with self._engine.connect() as connection:
             # One read transaction, so that shards, rows and the mask belong together.
             commit = _commit_count(connection)
+            check_serving(connection, self._space)
             shards = connection.execute(
                 select(Shard.id, Shard.name)
                 .where(Shard.space_id == self._space.id, Shard.id > covered)
@@ -206,6 +234,46 @@ class SnapshotReader:
             masked=masked_ids,
             tail_shards=tuple(shard.id for shard in shards),
         )
+
+    def _index_for(
+        self, held: Snapshot | None, manifest: Manifest | None
+    ) -> tuple[LoadedIndex | None, Manifest | None]:
+        """The generation to search: that of the manifest, or the one before while it is packed."""
+        if manifest is None:
+            return None, None
+        if held is not None and (held.manifest == manifest or self._waits_for(manifest)):
+            return held.index, held.manifest
+        if self._prepared is not None and self._prepared[0] == manifest:
+            return self._prepared[1], manifest
+        loaded = load_index(self.index_folder, manifest)
+        if loaded is None:
+            return None, None
+        index = LoadedIndex(loaded)
+        if self._prepare(index, manifest) and held is not None and held.index is not None:
+            return held.index, held.manifest
+        return index, manifest
+
+    def _waits_for(self, manifest: Manifest | None) -> bool:
+        """Whether searches go on with the generation before this one."""
+        return manifest is not None and self._preparing == manifest
+
+    def _prepare(self, index: LoadedIndex, manifest: Manifest) -> bool:
+        """Begin to pack it, where that is worth while."""
+        if not self._scans_quickly or index.scan is not None or not index.is_worth_a_scan:
+            return False
+        self._preparing = manifest
+
+        def pack() -> None:
+            try:
+                index.prepare_scan()
+            except (MemoryError, RuntimeError):  # how torch says the same; FAISS scans, then
+                log.exception("no quick scan of generation %s", manifest.generation)
+            with self._lock:
+                if self._preparing == manifest:
+                    self._prepared, self._preparing = (manifest, index), None
+
+        threading.Thread(target=pack, name="quick-scan", daemon=True).start()
+        return True
 
 
 def _kept_tail(

@@ -24,7 +24,11 @@ class Thumbnails:
         return self._folder / str(side) / digest[:2] / f"{digest}.webp"
 
     def has(self, sha256: bytes, side: int) -> bool:
-        return self.path(sha256, side).is_file()
+        """A power cut can leave a file without bytes: that is none."""
+        try:
+            return self.path(sha256, side).stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
     def put(self, sha256: bytes, side: int, webp: bytes) -> None:
         path = self.path(sha256, side)
@@ -34,6 +38,6 @@ class Thumbnails:
 
     def get(self, sha256: bytes, side: int) -> bytes | None:
         try:
-            return self.path(sha256, side).read_bytes()
+            return self.path(sha256, side).read_bytes() or None
         except FileNotFoundError:
             return None

@@ -1,4 +1,4 @@
-"""The pages: search, a picture, how things stand."""
+"""The search page: what was asked, what was found, and what can be chosen."""
 
 from dataclasses import dataclass, replace
 
@@ -6,28 +6,31 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from imaging import THUMBNAIL_MIME, make_thumbnail
-from search import answers
 from search.config import SearchConfig
 from search.cursor import Cursor
-from search.engine import RankedImage, SearchEngine, SearchResult
-from search.errors import ImageUnknown, InvalidRequest, PictureRejected, SearchError
-from search.pictures_on_disk import original, require_image
+from search.engine import SearchEngine, SearchResult
+from search.errors import (
+    FieldError,
+    ImageUnknown,
+    InvalidRequest,
+    PictureRejected,
+    SearchError,
+)
 from search.problems import status_of
 from search.relevance import NOTHING_BELOW
 from search.schemas import ImageInput, SearchRequest
-from storage.files import locations_of
-from storage.jobs import list_failures, list_jobs
-from storage.pictures import get_images
-from webui.asked import Asked
+from storage.facets import FacetCounts, browse
+from storage.pictures import filter_ids, get_images
+from webui.asked import Asked, Weighted
+from webui.chips import filter_chips
 from webui.config import WebConfig
+from webui.filter_panel import make_panel
 from webui.query_pictures import PictureForgotten, QueryPicture, QueryPictures
-from webui.tiles import Tile, picture_url, plain_tile, ranked_tile
-from webui.words import explain
+from webui.tiles import Tile, plain_tile, ranked_tile
+from webui.words import explain, in_words
 
-BROWSERS_SHOW = {"jpeg", "png", "webp", "gif", "avif", "bmp"}
 CHIP_SIDE = 128
 """Pixels of the thumbnail of a picture that was sent."""
-FAILURES_SHOWN = 200
 
 EXAMPLES = (
     ("en", "a cup of coffee"),
@@ -51,43 +54,45 @@ class Pages:
     engine: SearchEngine
     config: WebConfig
     pictures: QueryPictures
+    counts: FacetCounts
 
     @property
     def limits(self) -> SearchConfig:
         return self.engine.config
 
-    def newest(self) -> list[Tile]:
-        ids = self.engine.snapshot().image_ids[-self.config.hits_per_page :][::-1].tolist()
+    def tiles(self, ids: list[int], asked: Asked | None = None) -> list[Tile]:
         found = get_images(self.engine.library.engine, ids)
-        return [plain_tile(found[image_id]) for image_id in ids if image_id in found]
+        return [plain_tile(found[image_id], asked) for image_id in ids if image_id in found]
+
+    def newest(self) -> list[Tile]:
+        ids = self.engine.snapshot().image_ids[-self.config.newest_pictures :][::-1].tolist()
+        return self.tiles(ids)
 
     def similar(self, image_id: int) -> list[Tile]:
         """Empty while the picture waits to be embedded."""
         if self.engine.snapshot().embedding(image_id) is None:
             return []
-        asked = Asked(image=str(image_id))
         wanted = SearchRequest(image=ImageInput(id=image_id), limit=self.config.similar_pictures)
+        asked = Asked().with_like(image_id)
         hits = self.engine.search(wanted).hits
         return [ranked_tile(hit, asked, at) for at, hit in enumerate(hits)]
 
 
-def make_pages(engine: SearchEngine, config: WebConfig) -> Blueprint:
-    pages = Blueprint("pages", __name__)
-    made_of = Pages(engine, config, QueryPictures(config.query_picture_bytes))
-    _add_search(pages, made_of)
-    _add_search_by_picture(pages, made_of)
-    _add_picture(pages, made_of)
-    _add_status(pages, made_of)
-    return pages
+def make_of(engine: SearchEngine, config: WebConfig) -> Pages:
+    pictures = QueryPictures(config.query_picture_bytes)
+    return Pages(engine, config, pictures, FacetCounts(engine.library.engine))
 
 
-def _add_search(pages: Blueprint, of: Pages) -> None:
+def add_search(pages: Blueprint, of: Pages) -> None:
     @pages.get("/")
     def search() -> tuple[str, int]:
         asked = Asked.from_args(request.args)
-        if not asked.looks_for_something:
-            return _start_page(of, asked, hint=bool(request.args)), 200
         try:
+            asked.chosen.for_storage()
+            if not asked.looks_for_something:
+                if asked.chosen or asked.panel:
+                    return _browse_page(of, asked), 200
+                return _start_page(of, asked, hint=bool(request.args)), 200
             result = of.engine.search(asked.request(of.pictures, of.config.hits_per_page))
             before = Cursor.decode(asked.cursor).given if asked.cursor else 0
         except SearchError as error:
@@ -97,6 +102,7 @@ def _add_search(pages: Blueprint, of: Pages) -> None:
 
 def _mended(asked: Asked, error: SearchError) -> Asked:
     """Without the picture that can't be had, so that the next search is not refused as well."""
+    asked = replace(asked, chosen=asked.chosen.checked(), panel=False)
     if isinstance(error, PictureForgotten):
         return asked.without_picture()
     if isinstance(error, ImageUnknown | InvalidRequest):
@@ -115,28 +121,81 @@ def _start_page(
         hint=hint,
         examples=EXAMPLES,
         newest=of.newest(),
+        filter_chips=filter_chips(asked),
     )
+
+
+def _render(of: Pages, asked: Asked, **found: object) -> str:
+    """With the panel of filters, where it is open."""
+    chosen = asked.chosen.for_storage()
+    panel = make_panel(asked, chosen, of.counts.of(chosen)) if asked.panel else None
+    return render_template(
+        "search.html", asked=asked, panel=panel, filter_chips=filter_chips(asked), **found
+    )
+
+
+def _browse_page(of: Pages, asked: Asked) -> str:
+    """All pictures that the filters let through, the newest first."""
+    limit = of.config.hits_per_page
+    catalog = of.engine.library.engine
+    before = _browsed_to(asked.cursor)
+    chosen = asked.chosen.for_storage()
+    ids = browse(catalog, chosen, before=before, limit=limit + 1)
+    more = asked.from_cursor(str(ids[limit - 1])) if len(ids) > limit else None
+    return _render(
+        of,
+        asked,
+        browsed=of.tiles(ids[:limit], asked),
+        browsed_total=len(filter_ids(catalog, chosen)),
+        more_url=more.url if more else None,
+    )
+
+
+def _browsed_to(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
+        raise InvalidRequest(FieldError("cursor", "is none that this server gave"))
+    return int(cursor)
 
 
 def _results_page(of: Pages, asked: Asked, result: SearchResult, before: int) -> str:
     """before: hits on the pages before this one."""
     tiles = [ranked_tile(hit, asked, before + at) for at, hit in enumerate(result.hits)]
     more = asked.from_cursor(result.next_cursor) if result.next_cursor else None
-    return render_template(
-        "search.html",
-        asked=asked,
+    return _render(
+        of,
+        asked,
         result=result,
+        warnings=in_words(result, of.engine.space.checkpoint),
+        negations=_negations(asked, result),
         matching=[tile for tile in tiles if _matches(tile)],
         rest=[tile for tile in tiles if not _matches(tile)],
         more_url=more.url if more else None,
     )
 
 
+def _negations(asked: Asked, result: SearchResult) -> list[tuple[str, str]]:
+    """What the words say should not be there, and the search without its being so."""
+    return [
+        (
+            text,
+            asked.but(
+                query=result.searched_text or "",
+                negatives=tuple(
+                    dict.fromkeys((*asked.negatives, *(o for o in result.negations if o != text)))
+                ),
+            ).url,
+        )
+        for text in result.negations
+    ]
+
+
 def _matches(tile: Tile) -> bool:
     return tile.relevance is not None and tile.relevance >= NOTHING_BELOW
 
 
-def _add_search_by_picture(pages: Blueprint, of: Pages) -> None:
+def add_search_by_picture(pages: Blueprint, of: Pages) -> None:
     @pages.post("/by-picture")
     def by_picture() -> AnyResponse | tuple[str, int]:
         asked = Asked.from_args(request.args).words_only()
@@ -149,7 +208,7 @@ def _add_search_by_picture(pages: Blueprint, of: Pages) -> None:
         except PictureRejected as error:
             return _start_page(of, asked, error=error), status_of(error).value
         kept = of.pictures.keep(QueryPicture(data, make_thumbnail(image, CHIP_SIDE)))
-        return redirect(replace(asked, picture=kept).url, 303)
+        return redirect(replace(asked, picture=Weighted(kept)).url, 303)
 
     @pages.get("/by-picture")
     def by_picture_again() -> AnyResponse:
@@ -164,79 +223,3 @@ def _add_search_by_picture(pages: Blueprint, of: Pages) -> None:
         response = Response(webp, mimetype=THUMBNAIL_MIME)
         response.headers["Cache-Control"] = "private, max-age=86400"
         return response
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a picture stands among the hits of a search."""
-
-    asked: Asked
-    hit: RankedImage
-    at: int
-    before: RankedImage | None
-    after: RankedImage | None
-    total: int
-
-    @property
-    def before_url(self) -> str | None:
-        return picture_url(self.before.image.id, self.asked, self.at - 1) if self.before else None
-
-    @property
-    def after_url(self) -> str | None:
-        return picture_url(self.after.image.id, self.asked, self.at + 1) if self.after else None
-
-
-def _add_picture(pages: Blueprint, of: Pages) -> None:
-    @pages.get("/pictures/<int(max=9223372036854775807):image_id>")
-    def picture(image_id: int) -> str:
-        image = require_image(of.engine, image_id)
-        asked = Asked.from_args(request.args)
-        reachable = original(of.engine, image) is not None
-        return render_template(
-            "picture.html",
-            asked=asked,
-            image=image,
-            tile=plain_tile(image),
-            standing=_standing(of, asked, image_id),
-            reachable=reachable,
-            shows_file=reachable and image.format in BROWSERS_SHOW,
-            locations=[
-                (answers.shown_path(each.path), each.collection)
-                for _, each in locations_of(of.engine.library.engine, image_id)
-            ],
-            similar=of.similar(image_id),
-        )
-
-
-def _standing(of: Pages, asked: Asked, image_id: int) -> Standing | None:
-    """None where no search led here, or it no longer finds the picture near that place."""
-    if not asked.looks_for_something:
-        return None
-    at = request.args.get("at", 0, type=int)
-    limit = min(max(at, 0) + 2, of.limits.max_limit)
-    try:
-        result = of.engine.search(asked.first_page().request(of.pictures, limit))
-    except SearchError:
-        return None  # the way back, to the search itself, says what is wrong with it
-    for place, hit in enumerate(result.hits):
-        if hit.image.id == image_id:
-            around = [None, *result.hits, None]
-            return Standing(asked, hit, place, around[place], around[place + 2], result.total)
-    return None
-
-
-def _add_status(pages: Blueprint, of: Pages) -> None:
-    @pages.get("/status")
-    def status() -> str:
-        catalog = of.engine.library.engine
-        return render_template(
-            "status.html",
-            stats=answers.stats(of.engine),
-            space=of.engine.space,
-            failures=[
-                (answers.shown_path(each.path), each.reason, each.failed_at)
-                for each in list_failures(catalog, limit=FAILURES_SHOWN)
-            ],
-            jobs=list_jobs(catalog, limit=10),
-            shown_path=answers.shown_path,
-        )

@@ -1,6 +1,6 @@
 """How a picture stands in a row of pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import url_for
 
@@ -23,6 +23,12 @@ class Tile:
     url: str
     score: float | None = None
     relevance: float | None = None
+    matched: tuple[str, ...] = ()
+    """In which of its words the query was found."""
+    folded: int = 0
+    """Further pictures much like it, left out."""
+    asked: Asked = field(default_factory=Asked)
+    """The search that the page shows."""
 
     @property
     def path(self) -> str:
@@ -39,7 +45,14 @@ class Tile:
 
     @property
     def more_like_this_url(self) -> str:
-        return Asked(image=str(self.image.id)).url
+        return self.asked.with_like(self.image.id).url
+
+    @property
+    def not_like_this_url(self) -> str | None:
+        """None where there is no search to keep away from it."""
+        if not self.asked.looks_for_something:
+            return None
+        return self.asked.with_unlike(self.image.id).url
 
     @property
     def src(self) -> str:
@@ -61,7 +74,8 @@ class Tile:
 
 
 def thumbnail_url(image: ImageRecord, side: int) -> str:
-    return url_for("api.image_thumbnail", image_id=image.id, size=side)
+    """Named by the content too: at this address there may be another library tomorrow."""
+    return url_for("api.image_thumbnail", image_id=image.id, size=side, v=image.sha256.hex()[:8])
 
 
 def picture_url(image_id: int, asked: Asked | None = None, at: int | None = None) -> str:
@@ -70,10 +84,13 @@ def picture_url(image_id: int, asked: Asked | None = None, at: int | None = None
     return url_for("pages.picture", image_id=image_id, **args, at=at)
 
 
-def plain_tile(image: ImageRecord) -> Tile:
-    return Tile(image, picture_url(image.id))
+def plain_tile(image: ImageRecord, asked: Asked | None = None) -> Tile:
+    """asked: the filters that the page shows the picture by."""
+    return Tile(image, picture_url(image.id, asked), asked=asked or Asked())
 
 
 def ranked_tile(hit: RankedImage, asked: Asked, at: int) -> Tile:
     """asked: the page that shows the tile; at: the hit's place among all hits, from 0."""
-    return Tile(hit.image, picture_url(hit.image.id, asked, at), hit.score, hit.relevance)
+    words = tuple(each for each in hit.matched if each != "picture")
+    url = picture_url(hit.image.id, asked, at)
+    return Tile(hit.image, url, hit.score, hit.relevance, words, hit.folded, asked)

@@ -1,7 +1,8 @@
 """Values and errors → words in the reader's language."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
+from babel import Locale
 from babel.dates import get_datetime_format
 from babel.units import format_unit
 from flask import Flask
@@ -17,8 +18,12 @@ from flask_babel import (
 
 from search.config import SearchConfig
 from search.errors import ImageUnknown, InvalidRequest, PictureRejected, SearchError
+from search.language_quality import language_warnings
+from search.results import SearchResult
+from search.schemas import Filters
 from webui.query_pictures import PictureForgotten
 
+FILTER_FIELDS = {"filters", *Filters.model_fields}
 BYTE_UNITS = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte")
 
 
@@ -34,6 +39,8 @@ def file_size(size_bytes: int) -> str:
 
 def taken(taken_at: str) -> str:
     """EXIF's own wall clock, whatever zone it was in: it is shown as the camera said it."""
+    if "T" not in taken_at:  # the day of the file
+        return taken_day(taken_at)
     return _day_and_time(datetime.fromisoformat(taken_at), "short")
 
 
@@ -64,20 +71,88 @@ def _day_and_time(moment: datetime, time: str) -> str:
     return pattern
 
 
-def place(latitude: float, longitude: float) -> str:
+def place(latitude: float, longitude: float, digits: str = "0.0000") -> str:
     north = gettext("%(degrees)s° N") if latitude >= 0 else gettext("%(degrees)s° S")
     east = gettext("%(degrees)s° E") if longitude >= 0 else gettext("%(degrees)s° W")
     return str(
         gettext(
             "%(latitude)s, %(longitude)s",
-            latitude=north % {"degrees": format_decimal(abs(latitude), "0.0000")},
-            longitude=east % {"degrees": format_decimal(abs(longitude), "0.0000")},
+            latitude=north % {"degrees": format_decimal(abs(latitude), digits)},
+            longitude=east % {"degrees": format_decimal(abs(longitude), digits)},
         )
     )
 
 
+def iso_day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def matched_in(kind: str) -> str:
+    """Which of a picture's words, as they head a line of its facts."""
+    known = {
+        "title": gettext("Title"),
+        "caption": gettext("Caption"),
+        "keyword": gettext("Keywords"),
+        "description": gettext("Description"),
+        "name": gettext("File name"),
+    }
+    return str(known.get(kind, kind))
+
+
+def theme_name(theme: str) -> str:
+    known = {
+        "system": gettext("As the system"),
+        "light": gettext("Light"),
+        "dark": gettext("Dark"),
+    }
+    return str(known[theme])
+
+
+def in_words(result: SearchResult, checkpoint: str) -> list[tuple[str, str]]:
+    """(language, text) of what is to be said of a query; some only in English."""
+    of_language = language_warnings(checkpoint, result.language)
+    said = [("en", text) for text in result.warnings if text not in of_language]
+    if of_language and result.language:
+        locale = get_locale()
+        name = Locale.parse(result.language, sep="-").get_display_name(locale)
+        words = gettext(
+            "The model knows this language less well (%(language)s). English words may find more.",
+            language=name,
+        )
+        said.append(("", str(words)))
+    return said
+
+
+def failure_reason(kind: str) -> str | None:
+    """Why a file could not be indexed; None for a kind without words of its own."""
+    known = {
+        "empty": gettext("The file is empty"),
+        "not_an_image": gettext("Not a picture"),
+        "unsupported_format": gettext("A kind of picture that can't be read"),
+        "truncated": gettext("Cut off: only part of the file is there"),
+        "corrupt": gettext("Damaged"),
+        "too_large": gettext("Too large"),
+        "too_many_pixels": gettext("Too many pixels"),
+        "too_slow": gettext("Took too long to read"),
+        "out_of_memory": gettext("Needed too much memory"),
+        "out_of_reach": gettext("Could not be opened"),
+        "changed_while_read": gettext("Changed while it was read"),
+        "decoder_crashed": gettext("Damaged"),
+        "decoder_failed": gettext("Damaged"),
+    }
+    return str(known[kind]) if kind in known else None
+
+
 def job_kind(kind: str) -> str:
-    return str({"index": gettext("Indexing")}.get(kind, kind))
+    known = {
+        "index": gettext("Indexing"),
+        "import": gettext("Import"),
+        "reindex": gettext("Indexing anew"),
+    }
+    return str(known.get(kind, kind))
 
 
 def count_name(name: str) -> str:
@@ -149,6 +224,8 @@ def _explain_rejected(error: PictureRejected, config: SearchConfig) -> str:
 
 def _explain_invalid(error: InvalidRequest, config: SearchConfig) -> str:
     fields = {each.field.partition(".")[0] for each in error.errors}
+    if fields <= FILTER_FIELDS:
+        return str(gettext("One of the filters can't be understood. Choose it again."))
     if fields == {"cursor"}:
         return str(gettext("That page of results can't be found. Start again from the first."))
     if fields == {"positive"}:
@@ -171,9 +248,12 @@ def add_words(app: Flask) -> None:
         ago=ago,
         count_name=count_name,
         exact_time=exact_time,
+        failure_reason=failure_reason,
         file_size=file_size,
         job_kind=job_kind,
         job_status=job_status,
+        matched_in=matched_in,
+        theme_name=theme_name,
         number=lambda value: str(format_decimal(value)),
         score=lambda value: str(format_decimal(value, "0.000")),
         percent=lambda value: str(format_percent(value)),

@@ -15,13 +15,14 @@ def command(app: App, old: str, new: str, force: bool) -> None:
     """Say that the indexed folder OLD, or all below it, is now at NEW."""
     from cli.commands.remove import absolute
     from storage.housekeeping import move_roots, plan_moves, sample_of
+    from storage.places import is_folder
 
     library = app.open_library()
     from_, to = absolute(old), absolute(new)
     moves = plan_moves(library.engine, from_, to)
     if not force:
         for move in moves:
-            if not move.new.is_dir():
+            if not is_folder(move.new):
                 raise CommandError(
                     f"{move.new}: there is no such folder. Check the path (is the disk "
                     "there?), or say --force if it is yet to come."

@@ -46,7 +46,12 @@ def command(
 
 
 def absolute(path: str) -> Path:
-    """As `index` names what it is given: links are not followed."""
+    """As `index` names what it is given: links are not followed, and a URL is as it is."""
+    from storage.remote import is_url
+
+    if is_url(path) and not path.startswith("file://"):
+        return Path(path)
+    path = path.removeprefix("file://")
     return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
 
 

@@ -27,6 +27,15 @@ WEIGHTED = re.compile(r"(?P<weight>\d+(?:\.\d+)?):(?P<text>.+)", re.DOTALL)
 @click.option("--not", "negatives", metavar="TEXT", multiple=True, help="What should not be there.")
 @click.option("-k", "limit", type=click.IntRange(1, 1000), default=10, show_default=True)
 @click.option("--collection", metavar="NAME", multiple=True, help="Only pictures of this one.")
+@click.option(
+    "--sort",
+    type=click.Choice(["relevance", "date"]),
+    default="relevance",
+    show_default=True,
+    help="By date: of what is relevant the newest first.",
+)
+@click.option("--diversify", is_flag=True, help="Near duplicates and bursts as one hit.")
+@click.option("--literal", is_flag=True, help='Take "without" and its like as words like others.')
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(  # noqa: PLR0913, PLR0917  (an option each)
@@ -36,6 +45,9 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     negatives: tuple[str, ...],
     limit: int,
     collection: tuple[str, ...],
+    sort: str,
+    diversify: bool,
+    literal: bool,
     as_json: bool,
 ) -> None:
     """Search from the shell, in any language."""
@@ -44,10 +56,13 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     if not all(text.strip() for text in (*queries, *negatives)):
         raise click.UsageError("The query is empty: say what to look for, in any language.")
     fields: dict[str, Any] = {
-        "positive": [_term(query) for query in queries],
+        **_asked(queries),
         "negative": [{"text": text} for text in negatives],
         "filters": {"collection": list(collection)},
         "limit": limit,
+        "sort": sort,
+        "diversify": diversify,
+        "read_negation": not literal,
     }
     if image is not None:
         fields["image"] = {"base64": _read_picture(image)}
@@ -59,12 +74,31 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     if as_json:
         click.echo(json.dumps(_as_json(engine, result), ensure_ascii=False))
         return
+    _tell_how_it_was_read(result)
+    for hit in result.hits:
+        more = f"  (+{hit.folded} like it)" if hit.folded else ""
+        file = _file_of(engine, hit.image.id)
+        click.echo(f"{hit.relevance:6.1%}  {hit.score:+.3f}  {file}{more}")
+
+
+def _tell_how_it_was_read(result: "SearchResult") -> None:
+    if result.negations:
+        without = ", ".join(result.negations)
+        wanted = f"{result.searched_text}, " if result.searched_text else ""
+        click.echo(f"Looking for: {wanted}without {without} (--literal takes it as said)", err=True)
     for warning in result.warnings:
         click.echo(warning, err=True)
-    if result.nothing_relevant:
+    if result.nothing_relevant and result.hits:
         click.echo("Nothing in the library matches well; the nearest are:", err=True)
-    for hit in result.hits:
-        click.echo(f"{hit.relevance:6.1%}  {hit.score:+.3f}  {_file_of(engine, hit.image.id)}")
+    elif not result.hits:
+        click.echo("Nothing in the library matches.", err=True)
+
+
+def _asked(queries: tuple[str, ...]) -> dict[str, Any]:
+    """One query is read as a whole; several, or weighted ones, are terms taken literally."""
+    if len(queries) == 1 and WEIGHTED.fullmatch(queries[0]) is None:
+        return {"query": queries[0]}
+    return {"positive": [_term(query) for query in queries]}
 
 
 def _term(query: str) -> dict[str, Any]:
@@ -83,9 +117,10 @@ def _read_picture(path: Path) -> str:
 
 def _file_of(engine: "SearchEngine", image_id: int) -> str:
     from storage.files import locations_of
+    from storage.places import shown
 
     locations = locations_of(engine.library.engine, image_id)
-    return click.format_filename(locations[0][1].absolute) if locations else "(no file)"
+    return click.format_filename(shown(locations[0][1].absolute)) if locations else "(no file)"
 
 
 def _as_json(engine: "SearchEngine", result: "SearchResult") -> dict[str, Any]:
@@ -102,6 +137,9 @@ def _as_json(engine: "SearchEngine", result: "SearchResult") -> dict[str, Any]:
                 "height": hit.image.height,
                 "format": hit.image.format,
                 "taken_at": hit.image.taken_at,
+                "caption": hit.caption,
+                "matched": list(hit.matched),
+                "folded": hit.folded,
             }
             for hit in result.hits
         ],
@@ -109,5 +147,8 @@ def _as_json(engine: "SearchEngine", result: "SearchResult") -> dict[str, Any]:
         "exact": result.exact,
         "nothing_relevant": result.nothing_relevant,
         "model": engine.space.checkpoint,
+        "language": result.language,
+        "negations": list(result.negations),
+        "searched_text": result.searched_text,
         "warnings": result.warnings,
     }

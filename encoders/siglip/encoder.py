@@ -16,6 +16,7 @@ from encoders.checkpoints.files import check_config, check_files
 from encoders.config import EncoderConfig
 from encoders.devices import INT8, choose_device, choose_dtype
 from encoders.errors import EncoderError, UnsupportedCheckpoint, first_line
+from encoders.probes import PROBE_TEXTS, probe_pictures
 from encoders.protocol import Embeddings, EmbeddingSpace, Preprocessed, Preprocessor
 from encoders.siglip.model import load_model
 from encoders.siglip.pictures import NativeAspect, picture_input
@@ -112,6 +113,9 @@ class DualEncoder:
         """
         from encoders.siglip.int8 import Calibration, TowerCalibration, agreement, watching
 
+        # What every start is tested with has to be within the ranges too.
+        pictures = [*pictures, *(self.preprocess(each) for each in probe_pictures())]
+        texts = [*texts, *PROBE_TEXTS]
         picture_tower, text_tower = self._towers
         with self._lock:
             with watching(picture_tower) as picture_ranges:

@@ -32,8 +32,8 @@ def open_database(url: str, data_dir: Path) -> Engine:
     except DBAPIError as error:
         engine.dispose()
         raise CatalogUnusable(
-            f"The catalog {_without_password(url)} can't be opened: {error.orig}. Check that you "
-            "may write to its folder, or restore it from a backup."
+            f"The catalog {_without_password(url)} can't be opened: {error.orig}. Check that its "
+            "disk has room and that you may write to its folder, or restore it from a backup."
         ) from error
     return engine
 

@@ -66,7 +66,8 @@ class Image(Table):
     format: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     taken_at: Mapped[str | None] = mapped_column(index=True)
-    """ISO 8601 wall-clock time where it was taken, "2024-05-01T13:45:00"; sorts as text."""
+    """ISO 8601 wall-clock time where it was taken, "2024-05-01T13:45:00"; sorts as text. A date
+    alone is that of the file, where the picture says nothing."""
     taken_offset_minutes: Mapped[int | None]
     """East of UTC, when the camera recorded it."""
     camera: Mapped[str | None]
@@ -116,7 +117,7 @@ class ImageText(Table):
     kind: Mapped[str]
     """title, description, keyword or caption."""
     source: Mapped[str]
-    """exif, iptc, xmp, sidecar or import."""
+    """exif, iptc, xmp, import, or "sidecar:" and the id of the location that it stands beside."""
     language: Mapped[str | None]
     """A BCP 47 tag, where it is known."""
     text: Mapped[str]

@@ -271,7 +271,9 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o000)
     if os.access(locked, os.R_OK):
-        from indexer.scan import UnreadableFolder, unregistered_source, walk
+        from indexer.sources.members import Unreadable
+        from indexer.sources.named import Named
+        from indexer.sources.walk import walk
 
         pytest.importorskip("pwd")
         # Root may read everything: look at it as somebody else.
@@ -282,8 +284,8 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
                 if parent.owner() == "root" and str(parent).startswith("/tmp/"):
                     parent.chmod(0o755)
             os.setuid(65534)
-            met: list[UnreadableFolder] = []
-            list(walk(unregistered_source(tmp_path), (), met.append))
+            met: list[Unreadable] = []
+            list(walk(Named(tmp_path).unregistered(), (), met.append))
             told = [(folder.path, "denied" in folder.reason) for folder in met]
             os._exit(0 if told == [("locked/", True)] else 1)
         _, status = os.waitpid(child, 0)

@@ -118,7 +118,7 @@ def test_an_encoder_in_8_bits_agrees_with_float32(
     quick = encoder.encode_images(pictures), encoder.encode_texts(TEXTS)
     assert np.abs(quick[0] - exact[0]).max() > 1e-6, "it does not compute in 8 bits"
     found = agreement(exact[0], quick[0], (exact[1], exact[1]))
-    assert found.mean_cosine == pytest.approx(calibration.pictures.agreement.mean_cosine, abs=1e-4)
+    assert found.mean_cosine == pytest.approx(calibration.pictures.agreement.mean_cosine, abs=2e-3)
     assert found.mean_cosine > 0.98
     assert (quick[0] * exact[0]).sum(axis=1).min() > 0.995
     assert (quick[1] * exact[1]).sum(axis=1).min() > 0.995

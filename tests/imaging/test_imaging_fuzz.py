@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from camera_files import dng_file, heic_file
 from imaging_pictures import drawn, encoded
 from PIL import ExifTags, Image
 
@@ -43,6 +44,8 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "float TIFF": lambda: encoded(drawn("F"), "TIFF"),
     "BMP": lambda: encoded(drawn("P"), "BMP"),
     "AVIF": lambda: with_facts("AVIF"),
+    "HEIC": heic_file,
+    "RAW": lambda: dng_file(preview=encoded(drawn(), "JPEG")),
 }
 
 

@@ -29,6 +29,8 @@ def test_search_by_url_answers_in_the_contracts_shape(client: FlaskClient) -> No
         "nothing_relevant",
         "model",
         "language",
+        "negations",
+        "searched_text",
         "took_ms",
         "warnings",
     }
@@ -191,7 +193,7 @@ def test_bad_input_is_answered_with_a_problem_that_names_the_field(
         (("post", "/api/v1/search", {"data": "[1]", "content_type": "application/json"}), 400),
         (("post", "/api/v1/search", {"data": "q=red", "content_type": "text/plain"}), 415),
         (("post", "/api/v1/search", {"json": {"image": {"id": 12345}}}), 404),
-        (("delete", "/api/v1/search", {}), 404),
+        (("delete", "/api/v1/search", {}), 405),
     ],
 )
 def test_every_error_is_a_problem_and_none_is_ours(

@@ -7,6 +7,7 @@ from color_encoder import ColorEncoder
 from flask.testing import FlaskClient
 
 from encoders import Embeddings, EncoderError
+from encoders.selftest import NpzGoldenStore, run_self_test
 from search import schemas
 from search.config import SearchConfig
 from search.engine import SearchEngine
@@ -41,6 +42,7 @@ def test_a_server_that_can_answer_is_alive_and_ready(client: FlaskClient) -> Non
     assert alive.json == {"status": "alive"}
     ready = schemas.Ready.model_validate(client.get("/readyz").json)
     assert (ready.model, ready.searchable) == ("colors", 6)
+    assert set(ready.checks.model_dump().values()) == {True}
     assert alive.headers["Cache-Control"] == "no-store"
 
 
@@ -53,6 +55,11 @@ def test_a_server_without_its_model_is_alive_and_not_ready(
     assert response.status_code == 503
     assert response.mimetype == "application/problem+json"
     assert int(response.headers["Retry-After"]) > 0
+    assert response.json["checks"] == {
+        "model_loaded": False,
+        "index_loaded": True,
+        "self_test_passed": False,
+    }
     assert client.get("/healthz").status_code == 200
     encoder.lost = False
     assert client.get("/readyz").status_code == 200
@@ -69,7 +76,38 @@ def test_a_server_without_its_library_is_alive_and_not_ready(
     response = client.get("/readyz")
     assert response.status_code == 503
     assert "Retry-After" in response.headers
+    assert response.json["checks"]["index_loaded"] is False
+    assert response.json["checks"]["model_loaded"] is True
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_server_whose_model_has_drifted_is_not_ready(
+    client: FlaskClient, engine: SearchEngine
+) -> None:
+    """The record of the first start says other embeddings than the model gives now."""
+    fingerprint = engine.space.fingerprint
+    path = engine.library.data_dir / "golden" / f"{fingerprint[:16]}.npz"
+    run_self_test(engine.encoder, NpzGoldenStore(path))
+    recorded = NpzGoldenStore(path).load()
+    assert recorded is not None
+    NpzGoldenStore(path).save({name: -rows for name, rows in recorded.items()})
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json["checks"] == {
+        "model_loaded": True,
+        "index_loaded": True,
+        "self_test_passed": False,
+    }
+    NpzGoldenStore(path).save(recorded)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_asking_whether_a_server_is_ready_writes_nothing(
+    client: FlaskClient, engine: SearchEngine
+) -> None:
+    before = sorted(engine.library.data_dir.rglob("*"))
+    assert client.get("/readyz").status_code == 200
+    assert sorted(engine.library.data_dir.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

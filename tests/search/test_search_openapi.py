@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-OURS = {"api", "openapi", "health", "clip_retrieval"}
+OURS = {"api", "openapi", "health", "clip_retrieval", "metrics"}
 """The blueprints that are no pages."""
 EVERYTHING_ELSE = "/api/v1/{anything}"
 """Answers 404 in the API's own form; nothing to document."""
@@ -107,7 +107,8 @@ def test_the_documented_parts_of_a_form_are_understood(
 ) -> None:
     content = document["paths"]["/api/v1/search"]["post"]["requestBody"]["content"]
     parts = set(content["multipart/form-data"]["schema"]["properties"])
-    assert parts == {"image", "request", "query", "limit", "cursor", "min_relevance", "filters"}
+    plain = {"query", "read_negation", "limit", "cursor", "min_relevance", "sort", "diversify"}
+    assert parts == {"image", "request", "filters", *plain}
     with (pictures / "red.png").open("rb") as image:
         form = {"limit": "3", "min_relevance": "0", "filters": '{"path": "sky/*"}', "image": image}
         hits = client.post("/api/v1/search", data=form).json["hits"]
@@ -117,7 +118,7 @@ def test_the_documented_parts_of_a_form_are_understood(
 def test_documented_parameters_of_a_search_by_url_are_all_known(
     client: FlaskClient, document: dict
 ) -> None:
-    samples = {"string": "2024", "integer": "1", "number": "0", "array": "x"}
+    samples = {"string": "2024", "integer": "1", "number": "0", "array": "x", "boolean": "true"}
     for parameter in document["paths"]["/api/v1/search"]["get"]["parameters"]:
         schema = parameter["schema"]
         value = schema["enum"][0] if "enum" in schema else samples[schema["type"]]

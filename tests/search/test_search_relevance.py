@@ -100,8 +100,8 @@ def test_the_bar_is_what_three_in_four_background_queries_stay_below() -> None:
     bar = measure_bar(background, pictures)
     assert bar.even == pytest.approx(0.25)
     at = np.array([0.2, 0.25, 0.3], dtype=np.float32)
-    np.testing.assert_allclose(bar.log_odds(at, count=2), [-2, 0, 2], atol=1e-4)
-    assert bar.log_odds(at, count=2000)[1] < 0  # chance has more tries in a larger library
+    np.testing.assert_allclose((at - bar.even_among(2)) / bar.width, [-2, 0, 2], atol=1e-4)
+    assert bar.even_among(2000) > 0.25  # chance has more tries in a larger library
 
 
 @pytest.mark.parametrize(

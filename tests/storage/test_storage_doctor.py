@@ -23,6 +23,7 @@ from storage.doctor import examine
 from storage.errors import LibraryBusy
 from storage.library import Library
 from storage.lock import writer_lock
+from storage.picture_words import matching_words
 from storage.repair import repair
 from storage.vector_index import MANIFEST, read_manifest
 
@@ -87,6 +88,38 @@ def test_a_library_in_order_is_clean_through_its_whole_life(
     diagnosis = examine(indexed)
     assert diagnosis.findings == []
     assert (diagnosis.pictures, diagnosis.thumbnails_missing) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE picture_words SET names = ' other ' WHERE rowid = 2",
+        "DELETE FROM picture_words WHERE rowid = 3",
+        "INSERT INTO picture_words(rowid, names, words) VALUES (99, ' ghost ', '')",
+        "UPDATE location SET path = 'elsewhere.png' WHERE image_id = 4",
+        "INSERT INTO image_text(image_id, kind, source, text) VALUES (1, 'title', 'xmp', 'ghost')",
+        "INSERT INTO image_text(image_id, kind, source, text) VALUES (1, '', 'sidecar:99', '')",
+        "UPDATE picture_words_data SET block = zeroblob(9) WHERE id > 10",
+    ],
+)
+def test_words_that_are_not_those_of_the_catalog_are_made_anew(
+    indexed: Library, statement: str
+) -> None:
+    execute(indexed, statement)
+    assert kinds(indexed) == ["words_stale"]
+
+    repaired = repair(indexed)
+
+    assert repaired.done == ["Made the text index anew from the catalog."]
+    assert repaired.after.findings == []
+    assert [len(matching_words(indexed.engine, word, 9)) for word in ("green", "plants")] == [1, 3]
+
+
+def test_words_of_a_picture_that_is_no_more_are_removed(indexed: Library) -> None:
+    execute(indexed, "INSERT INTO image_text(image_id, kind, source, text) VALUES (99, '', '', '')")
+    assert kinds(indexed) == ["dangling_rows"]
+
+    assert repair(indexed).after.findings == []
 
 
 def test_an_empty_library_is_clean(library: Library) -> None:

@@ -1,15 +1,21 @@
 import itertools
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from color_encoder import ColorEncoder
 
+from storage import loaded_index
 from storage.errors import LibraryDamaged
 from storage.files import register_root
 from storage.jobs import start_job
 from storage.library import Library
+from storage.loaded_index import LoadedIndex
+from storage.quick_scan import can_scan_quickly
 from storage.records import Batch, FileStat, IndexedFile, NewImage
+from storage.snapshot import SnapshotReader
 
 DIM = ColorEncoder().space.dim
 
@@ -205,3 +211,72 @@ def test_an_embedding_can_be_read_back(filler: Filler) -> None:
         np.testing.assert_allclose(snapshot.embedding(image_id), expected, atol=1e-6)
     assert snapshot.embedding(2) is None
     assert snapshot.embedding(99) is None
+
+
+@pytest.fixture
+def every_index_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not can_scan_quickly():
+        pytest.skip("this CPU has no VNNI")
+    monkeypatch.setattr(loaded_index, "QUICK_SCAN_ROWS", 1)
+
+
+def wait_for_a_scan(reader: SnapshotReader, generation: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        snapshot = reader.current()
+        there = snapshot.manifest is not None and snapshot.manifest.generation == generation
+        if there and snapshot.index is not None and snapshot.index.scan is not None:
+            return
+        assert time.monotonic() < deadline, "the quick scan is not ready"
+        time.sleep(0.005)
+
+
+@pytest.mark.usefixtures("every_index_is_large")
+def test_a_server_finds_the_same_while_and_after_a_generation_is_packed(filler: Filler) -> None:
+    filler.add(60)
+    filler.fold()
+    reader = filler.library.reader(filler.space)
+    check(filler, reader)
+    reader.scan_quickly()
+    check(filler, reader)
+    wait_for_a_scan(reader, filler.library.manifest(filler.space).generation)
+    check(filler, reader)
+    filler.delete(7)
+    filler.add(25)
+    check(filler, reader)
+    filler.fold()
+    check(filler, reader)  # by the generation before, or by the new one: the same
+    filler.add(5)
+    check(filler, reader)
+    wait_for_a_scan(reader, filler.library.manifest(filler.space).generation)
+    check(filler, reader)
+
+
+@pytest.mark.usefixtures("every_index_is_large")
+def test_the_generation_before_is_searched_until_the_next_is_packed(
+    filler: Filler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filler.add(40)
+    filler.fold()
+    reader = filler.library.reader(filler.space)
+    reader.scan_quickly()
+    first = filler.library.manifest(filler.space).generation
+    reader.current()
+    wait_for_a_scan(reader, first)
+    go_on = threading.Event()
+    pack = LoadedIndex.prepare_scan
+
+    def pack_when_told(index: LoadedIndex) -> None:
+        assert go_on.wait(20)
+        pack(index)
+
+    monkeypatch.setattr(LoadedIndex, "prepare_scan", pack_when_told)
+    filler.add(10)
+    filler.fold()
+    for _ in range(3):
+        check(filler, reader)
+        assert reader.current().manifest.generation == first
+    assert reader.current() is reader.current()
+    go_on.set()
+    wait_for_a_scan(reader, filler.library.manifest(filler.space).generation)
+    check(filler, reader)

@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,9 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-@pytest.fixture(scope="session")
-def address(app: Flask) -> Iterator[str]:
-    """Of the app on a real server, such as http://127.0.0.1:41234."""
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The app on a real server: its address, such as http://127.0.0.1:41234."""
     server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
@@ -66,6 +67,19 @@ def address(app: Flask) -> Iterator[str]:
     server.close()
     thread.join(timeout=10)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def address(app: Flask) -> Iterator[str]:
+    with served(app) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def address_of_60(engine: SearchEngine) -> Iterator[str]:
+    """Of a server that shows 60 hits at once."""
+    with served(create_app(engine, WebConfig(hits_per_page=60))) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 // Rows of pictures: arrows move among them, and the next page comes of itself.
 
-const NEAR = "1200px";
+const NEAR = "2400px"; // so far below that nobody sees the last row make room
 const onPicture = document.querySelector(".stage") !== null; // whose keys turn pictures over
 
 function tiles() {
@@ -64,7 +64,12 @@ addEventListener("click", (event) => {
   if (shown) shown.style.viewTransitionName = "none";
   for (const tile of tiles()) tile.querySelector("img").style.viewTransitionName = "";
   opened.style.viewTransitionName = "picture";
+  // For coming back to this very place, pages that came of themselves and all.
+  const open = document.getElementById("rest")?.open ?? false;
+  history.replaceState({ open, tiles: count(), top: scrollY }, "");
 });
+
+const count = () => document.querySelectorAll("main .tile").length;
 
 /** A page's document; the shapes and colours of its tiles come to hold here. */
 function adopt(html) {
@@ -91,7 +96,7 @@ function append(page, id) {
   }
 }
 
-async function more(place) {
+async function more(place, andWatch = true) {
   place.setAttribute("aria-busy", "true");
   const answer = await fetch(place.querySelector("a").href);
   if (!answer.ok) throw new Error(`The next page answered ${answer.status}.`);
@@ -102,7 +107,7 @@ async function more(place) {
   place.remove();
   const last = document.getElementById("rest") ?? document.querySelector("main");
   if (next) last.append(next);
-  watch();
+  if (andWatch) watch();
 }
 
 function watch() {
@@ -120,4 +125,21 @@ function watch() {
   observer.observe(place);
 }
 
-watch();
+/** As it stood when a picture was opened from here, where the browser has not kept it so. */
+async function restore({ open, tiles: wanted, top }) {
+  while (count() < wanted && document.querySelector("main .next")) {
+    await more(document.querySelector("main .next"), false);
+  }
+  const rest = document.getElementById("rest");
+  if (rest) rest.open = open;
+  scrollTo({ top, behavior: "instant" });
+}
+
+const [came] = performance.getEntriesByType("navigation");
+if (came?.type === "back_forward" && history.state?.tiles) {
+  restore(history.state)
+    .catch(() => {})
+    .finally(watch);
+} else {
+  watch();
+}

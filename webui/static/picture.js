@@ -53,14 +53,112 @@ addEventListener("keydown", (event) => {
   if (event.target.closest?.("input, textarea, .tile, details")) return;
   if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
     if (turn((event.key === "ArrowRight") !== rtl)) event.preventDefault();
+  } else if (zoomBy[event.key]) {
+    event.preventDefault();
+    zoomBy[event.key]();
   } else if (event.key === "Escape") {
-    close();
+    if (view.scale > 1) zoom(1);
+    else close();
   }
 });
 
-let from = null;
+// Zoom: by wheel, pinch, double click, keys and buttons; a picture that is zoomed is dragged.
+
+const frame = document.querySelector(".window");
+const MOST = 8;
+const view = { scale: 1, x: 0, y: 0 };
+
+function draw() {
+  const zoomed = view.scale > 1;
+  frame.classList.toggle("zoomed", zoomed);
+  const least = 1 - view.scale;
+  view.x = Math.min(0, Math.max(view.x, least * shown.offsetWidth));
+  view.y = Math.min(0, Math.max(view.y, least * shown.offsetHeight));
+  shown.style.transform = zoomed ? `translate(${view.x}px, ${view.y}px) scale(${view.scale})` : "";
+}
+
+/** What lies under the point (of the screen; the middle without one) stays there. */
+function zoom(scale, point) {
+  const box = shown.getBoundingClientRect();
+  const left = box.left - view.x;
+  const top = box.top - view.y;
+  const at = point ?? { clientX: left + shown.offsetWidth / 2, clientY: top + shown.offsetHeight / 2 };
+  const next = Math.min(Math.max(scale, 1), MOST);
+  const grown = next / view.scale;
+  view.x = at.clientX - left - (at.clientX - left - view.x) * grown;
+  view.y = at.clientY - top - (at.clientY - top - view.y) * grown;
+  view.scale = next;
+  draw();
+}
+
+const STEP = 1.5;
+const zoomBy = {
+  "+": () => zoom(view.scale * STEP),
+  "=": () => zoom(view.scale * STEP),
+  "-": () => zoom(view.scale / STEP),
+  0: () => zoom(1),
+};
+
+document.querySelector(".zoom").hidden = false;
+document.querySelector(".zoom").addEventListener("click", (event) => {
+  zoomBy[event.target.closest("button")?.value]?.();
+});
+
+frame.addEventListener(
+  "wheel",
+  (event) => {
+    // A wheel alone scrolls the page, until one has begun to look closer.
+    if (!event.ctrlKey && view.scale === 1) return;
+    event.preventDefault();
+    zoom(view.scale * Math.exp(-event.deltaY / 300), event);
+  },
+  { passive: false },
+);
+frame.addEventListener("dblclick", (event) => zoom(view.scale > 1 ? 1 : 2.5, event));
+
+const fingers = new Map();
+let from = null; // where a swipe began
+let spread = 0;
+
+const apart = ([one, other]) =>
+  Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+
+frame.addEventListener("pointerdown", (event) => {
+  fingers.set(event.pointerId, event);
+  if (view.scale > 1) {
+    frame.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  }
+});
+frame.addEventListener("pointermove", (event) => {
+  const before = fingers.get(event.pointerId);
+  if (!before) return;
+  fingers.set(event.pointerId, event);
+  if (fingers.size === 2) {
+    const [one, other] = [...fingers.values()];
+    const now = apart([one, other]);
+    const middle = {
+      clientX: (one.clientX + other.clientX) / 2,
+      clientY: (one.clientY + other.clientY) / 2,
+    };
+    if (spread) zoom((view.scale * now) / spread, middle);
+    spread = now;
+  } else if (view.scale > 1) {
+    view.x += event.clientX - before.clientX;
+    view.y += event.clientY - before.clientY;
+    draw();
+  }
+});
+for (const end of ["pointerup", "pointercancel", "pointerleave"]) {
+  frame.addEventListener(end, (event) => {
+    fingers.delete(event.pointerId);
+    spread = 0;
+  });
+}
+frame.addEventListener("dragstart", (event) => event.preventDefault());
+
 stage.addEventListener("touchstart", (event) => {
-  from = event.touches.length === 1 ? event.touches[0] : null;
+  from = event.touches.length === 1 && view.scale === 1 ? event.touches[0] : null;
 });
 stage.addEventListener("touchend", (event) => {
   if (!from || visualViewport.scale > 1.01) return;
@@ -71,6 +169,16 @@ stage.addEventListener("touchend", (event) => {
     turn(across < 0 !== rtl);
   }
 });
+
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll(".copy")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      document.getElementById("said").textContent = button.dataset.done;
+    });
+  }
+}
 
 // A file that the browser can't show after all: what was indexed of it can be shown.
 shown.addEventListener("error", () => {

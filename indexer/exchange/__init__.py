@@ -1,0 +1,1 @@
+"""Taking in embeddings that were made elsewhere with the same checkpoint."""

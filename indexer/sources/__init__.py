@@ -1,0 +1,1 @@
+"""What can be indexed: folders, files, lists of files, and the containers among them."""

@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.loaded_index import LoadedIndex
+from storage.quick_scan import can_scan_quickly
+from storage.snapshot import Snapshot
+from storage.vector_index import build_generation, load_index
+
+DIM = 24
+COUNT = 3000
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    """Every fifth is a copy of one and the same, so that ties are everywhere."""
+    random = np.random.default_rng(5)
+    made = random.normal(size=(COUNT, DIM))
+    made[::5] = made[0]
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    return made.astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def ids() -> np.ndarray:
+    """With gaps, and in no order."""
+    return np.random.default_rng(6).permutation(np.arange(1, COUNT * 2, 2))
+
+
+@pytest.fixture(scope="module", params=["by FAISS", "by a quick scan"])
+def index(request, tmp_path_factory: pytest.TempPathFactory, rows, ids) -> LoadedIndex:
+    folder: Path = tmp_path_factory.mktemp("index")
+    manifest = build_generation(folder, "f" * 64, DIM, [(ids, rows)], 1)
+    index = LoadedIndex(load_index(folder, manifest))
+    if request.param == "by a quick scan":
+        if not can_scan_quickly():
+            pytest.skip("this CPU has no VNNI")
+        index.prepare_scan()
+    return index
+
+
+def snapshot_of(index: LoadedIndex | None, tail_ids=(), tail=None, masked=()) -> Snapshot:
+    tail = np.empty((0, DIM), dtype=np.float16) if tail is None else tail
+    as_ids = [np.array(each, dtype=np.int64) for each in (tail_ids, masked)]
+    return Snapshot(DIM, 1, None, index, as_ids[0], tail, as_ids[1])
+
+
+def brute_force(ids, rows, query, limit, allowed):
+    keep = np.isin(ids, allowed)
+    scores = (rows[keep].astype(np.float64) @ query.astype(np.float64)).round(6)
+    best = np.lexsort((ids[keep], -scores))[:limit]
+    return ids[keep][best].tolist(), scores[best].astype(np.float32).tolist()
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.015, 0.025, 0.5, 1])
+@pytest.mark.parametrize("of", ["a copied row", "a row of its own"])
+def test_a_filter_of_any_size_leaves_what_brute_force_finds(index, rows, ids, share, of) -> None:
+    query = rows[0 if of == "a copied row" else 7].astype(np.float32)
+    allowed = np.sort(np.random.default_rng(1).choice(ids, int(share * COUNT), replace=False))
+    found = snapshot_of(index).nearest(query, 10, allowed)
+    expected = brute_force(ids, rows, query, 10, allowed)
+    assert (found.image_ids.tolist(), found.scores.tolist()) == expected
+
+
+def test_masked_pictures_are_passed_over_with_and_without_a_filter(index, rows, ids) -> None:
+    query = rows[0].astype(np.float32)
+    masked = np.sort(ids[:2500])
+    left = np.sort(ids[2500:])
+    for allowed, those in ((None, left), (np.sort(ids), left), (left[::2], left[::2])):
+        found = snapshot_of(index, masked=masked).nearest(query, 30, allowed)
+        assert found.image_ids.tolist() == brute_force(ids, rows, query, 30, those)[0]
+
+
+def test_a_picture_has_the_same_score_in_the_tail_and_in_the_index(index, rows, ids) -> None:
+    query = np.random.default_rng(2).normal(size=DIM).astype(np.float32)
+    order = np.argsort(ids)
+    in_index = snapshot_of(index).nearest(query, COUNT)
+    in_tail = snapshot_of(None, ids[order], rows[order]).nearest(query, COUNT)
+    assert in_index.image_ids.tolist() == in_tail.image_ids.tolist()
+    assert in_index.scores.tolist() == in_tail.scores.tolist()
+
+
+def test_ids_that_are_not_in_the_index_have_no_rows(index, ids) -> None:
+    assert index.rows_of(np.array([-1, 0, 2, COUNT * 2, 2**60])).tolist() == []
+    assert index.image_ids[index.rows_of(np.sort(ids))].tolist() == sorted(ids)
+
+
+def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
+    manifest = build_generation(tmp_path, "f" * 64, DIM, [], 0)
+    snapshot = snapshot_of(LoadedIndex(load_index(tmp_path, manifest)))
+    assert snapshot.nearest(np.ones(DIM, dtype=np.float32), 5).image_ids.tolist() == []
+    assert snapshot.embedding(1) is None

@@ -1,0 +1,46 @@
+"""Light or dark: as the system says, or by hand."""
+
+from flask import Blueprint, Flask, abort, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from webui.languages import COOKIE_S, PAGE_HERE
+
+COOKIE = "polyglance_theme"
+THEMES = ("system", "light", "dark")
+
+
+def add_themes(app: Flask) -> None:
+    app.register_blueprint(_make_choice())
+
+    @app.context_processor
+    def _on_every_page() -> dict[str, object]:
+        chosen = request.cookies.get(COOKIE, "")
+        return {"theme": chosen if chosen in THEMES else "system", "themes": THEMES}
+
+
+def _make_choice() -> Blueprint:
+    choice = Blueprint("themes", __name__)
+
+    @choice.post("/theme")
+    def choose() -> AnyResponse:
+        theme = request.form.get("theme", "")
+        if theme not in THEMES:
+            abort(400)
+        page = request.form.get("page", "")
+        here = page if PAGE_HERE.fullmatch(page) else url_for("pages.search")
+        response = redirect(here, 303)
+        response.set_cookie(
+            COOKIE,
+            theme,
+            max_age=COOKIE_S,
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+    @choice.get("/theme")
+    def choose_again() -> AnyResponse:
+        return redirect(url_for("pages.search"))
+
+    return choice
