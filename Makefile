@@ -33,7 +33,7 @@ demo: install
 test: $(VENV)/installed-test
 	@sh tests/install_chromium.sh
 	@sh tests/install_axe.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .

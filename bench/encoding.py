@@ -20,8 +20,8 @@ from PIL import Image
 from bench.real_shapes import build
 from encoders import EncoderConfig, load_encoder
 from encoders.siglip import DualEncoder
-from search.background import background_texts
-from search.batching import QueryBatcher
+from search.query.batching import QueryBatcher
+from search.ranking.background import background_texts
 
 CLIENTS = (1, 4, 16)
 BATCH = 8

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.search_speed import Space, fill, unit
+from storage.index.snapshot import Snapshot
 from storage.library import Library
-from storage.snapshot import Snapshot
 
 TOP_K = 10
 SHARES = (1.0, 0.5, 0.05, 0.005, 0.0005)

@@ -21,12 +21,12 @@ from encoders.load import STARTER, load_encoder
 from encoders.starter.concepts import membership, picture_embeddings
 from encoders.starter.lexicon import read_names
 from search.config import SearchConfig
-from search.query_embedding import QueryEmbedder
-from search.ranking import Ranking, pushes_of
-from search.reading import read_request
-from search.relevance import RelevanceModel
+from search.query.query_embedding import QueryEmbedder
+from search.query.reading import read_request
+from search.ranking.ranking import Ranking, pushes_of
+from search.ranking.relevance import RelevanceModel
 from search.schemas import SearchRequest
-from storage.snapshot import Snapshot
+from storage.index.snapshot import Snapshot
 
 Floats = NDArray[np.float32]
 

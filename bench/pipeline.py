@@ -32,7 +32,7 @@ from imaging import decode_image
 from indexer.config import IndexConfig, usable_cores
 from indexer.job import IndexJob
 from indexer.report import IndexRequest
-from search.background import background_texts
+from search.ranking.background import background_texts
 from storage.library import Library
 
 KINDS = {"12 MP": (4000, 3000), "500 px": (500, 375)}

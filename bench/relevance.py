@@ -16,9 +16,9 @@ import numpy as np
 
 from bench.retrieval import Gallery, Query, lexicon_queries, photo_gallery
 from encoders.load import STARTER, EncoderConfig, load_encoder
-from search.background import embed_background
-from search.relevance import NOTHING_BELOW, RelevanceModel
-from storage.snapshot import Snapshot
+from search.ranking.background import embed_background
+from search.ranking.relevance import NOTHING_BELOW, RelevanceModel
+from storage.index.snapshot import Snapshot
 
 MOST_PER_LANGUAGE = 60
 

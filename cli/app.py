@@ -13,8 +13,8 @@ from cli.errors import CommandError
 if TYPE_CHECKING:
     from cli.config import Config
     from encoders import Encoder
-    from search.background import Background
     from search.engine import SearchEngine
+    from search.ranking.background import Background
     from storage.library import Library
 
 
@@ -100,7 +100,11 @@ class App:
 
     def background_of(self, encoder: "Encoder", home: Path) -> "Background":
         """What relevance is judged against; made on first need and kept beside the library."""
-        from search.background import embed_background, load_background, save_background
+        from search.ranking.background import (
+            embed_background,
+            load_background,
+            save_background,
+        )
 
         path = home / "golden" / f"{encoder.space.fingerprint[:16]}-background.npz"
         background = load_background(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from PIL import Image
 
-from search.background import background_texts
+from search.ranking.background import background_texts
 from storage.atomic import write_atomic
 from storage.pictures import get_images
 from storage.thumbnails import STORED_SIDE

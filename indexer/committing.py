@@ -9,10 +9,10 @@ from encoders import Encoder, Preprocessed
 from indexer.config import IndexConfig
 from indexer.reading import ReadPicture
 from indexer.report import Counts
-from storage.containers import location_is_gone
 from storage.files import locations_of
 from storage.library import Library
 from storage.records import Batch, FailedFile, IndexedFile, KnownFile
+from storage.sources.containers import location_is_gone
 from storage.writer import LibraryWriter
 
 ProgressListener = Callable[[Counts], None]

@@ -20,12 +20,12 @@ from indexer.report import Counts, IndexRequest, JobReport
 from indexer.scan import Compared, known_below, pictures_compared
 from indexer.sources.members import Unreadable
 from indexer.sources.named import Source, find_sources, register_sources
-from storage.containers import location_is_gone
 from storage.files import collection_id
 from storage.jobs import finish_job, start_job
 from storage.library import Library
-from storage.places import holds_something
 from storage.records import FailedFile, FileStat, KnownFile
+from storage.sources.containers import location_is_gone
+from storage.sources.places import holds_something
 from storage.write_faults import write_faults_explained
 from storage.writer import LibraryWriter
 

@@ -22,8 +22,8 @@ from storage.errors import LibraryError
 from storage.files import known_files, list_roots
 from storage.jobs import finish_job, start_job
 from storage.library import Library
-from storage.places import shown
 from storage.records import Batch, FailedFile, FileStat, KnownFile, RootRecord
+from storage.sources.places import shown
 from storage.spaces import activate_space, count_missing, embedded_among
 from storage.write_faults import write_faults_explained
 from storage.writer import LibraryWriter

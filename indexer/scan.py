@@ -14,9 +14,9 @@ from indexer.sources.members import FoundContainer, Unreadable, is_as_known, lis
 from indexer.sources.named import Source, catalog_order
 from indexer.sources.pictures import claims_to_be_a_picture, is_a_picture_after_all
 from indexer.sources.walk import Absent, walk
-from storage.container_table import UNKNOWN_SIZE
 from storage.files import known_files
 from storage.records import FileStat, KnownFile
+from storage.sources.container_table import UNKNOWN_SIZE
 
 Verdict = Literal["new", "changed", "unchanged", "failed_before", "missing"]
 

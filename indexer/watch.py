@@ -17,10 +17,10 @@ from indexer.report import IndexRequest, JobReport
 from indexer.sidecars import sidecar_names
 from indexer.sources.named import resolve_source
 from indexer.sources.pictures import claims_to_be_a_picture, is_a_picture_after_all
-from storage.containers import is_container_name
 from storage.errors import LibraryBusy
 from storage.library import Library
-from storage.places import holds_something, is_folder, is_remote, shown
+from storage.sources.containers import is_container_name
+from storage.sources.places import holds_something, is_folder, is_remote, shown
 
 PRESENCE_S = 10.0
 """How often it is seen whether a source was unplugged or has come back: one stat each."""

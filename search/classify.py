@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from encoders import Embeddings, Encoder
-from search.background import kind_of
+from search.ranking.background import kind_of
 
 TEMPLATES = {
     "LATIN": ("{}", "a photo of a {}.", "a photo of the {}."),

@@ -8,7 +8,7 @@ import numpy as np
 from encoders import Embeddings, Preprocessed
 from search.engine import SearchEngine, Vector
 from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
-from search.fetch import bytes_of, check_few_urls
+from search.query.fetch import bytes_of, check_few_urls
 from search.schemas import EmbeddingsRequest, ImageInput
 
 

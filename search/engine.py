@@ -10,16 +10,16 @@ from PIL import Image
 from encoders import Encoder
 from search.classify import LabelScore, classify_embedding
 from search.config import SearchConfig
-from search.cursor import Cursor
-from search.describing import Describer
 from search.errors import FieldError, InvalidRequest
-from search.fetch import check_few_urls
-from search.paging import page_of
-from search.plan import Planner
-from search.query_embedding import EmbeddedQuery, QueryEmbedder, Vector
-from search.ranking import pushes_of
-from search.reading import read_request
-from search.relevance import (
+from search.query.fetch import check_few_urls
+from search.query.query_embedding import EmbeddedQuery, QueryEmbedder, Vector
+from search.query.reading import read_request
+from search.ranking.cursor import Cursor
+from search.ranking.describing import Describer
+from search.ranking.paging import page_of
+from search.ranking.plan import Planner
+from search.ranking.ranking import pushes_of
+from search.ranking.relevance import (
     BackgroundSource,
     Judge,
     RelevanceModel,
@@ -28,8 +28,8 @@ from search.relevance import (
 )
 from search.results import RankedImage, SearchResult
 from search.schemas import ClassifyRequest, SearchRequest
+from storage.index.snapshot import Snapshot
 from storage.library import Library
-from storage.snapshot import Snapshot
 from storage.spaces import require_same_space
 
 __all__ = ["RankedImage", "SearchEngine", "SearchResult", "Vector"]

@@ -1,4 +1,4 @@
-"""What the engine found; `search.api` and `webui` put it into their own words."""
+"""What the engine found; `search.http.api` and `webui` put it into their own words."""
 
 from dataclasses import dataclass
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, func, select
 
 from storage.catalog.schema import Collection, Counter, Image, Location, Root
-from storage.word_rows import SQL_CHUNK
+from storage.words.word_rows import SQL_CHUNK
 
 SAME_PICTURE_BITS = 8
 """Of 64 that may differ. See imaging/perceptual.py for what was measured."""

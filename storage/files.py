@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from storage.catalog.schema import Collection, Embedding, Failure, Location, Root
 from storage.records import KnownFile, LocationRecord, RootRecord
-from storage.word_rows import refresh_words
+from storage.words.word_rows import refresh_words
 
 PAGE_ROWS = 2000
 

@@ -13,11 +13,18 @@ from storage.atomic import sweep_temporaries
 from storage.catalog.database import open_database
 from storage.catalog.schema import Counter, Embedding, Shard
 from storage.errors import LibraryNotFound
+from storage.index.shards import read_shard
+from storage.index.snapshot import SnapshotReader, tail_count
+from storage.index.vector_index import (
+    MANIFEST,
+    Manifest,
+    build_generation,
+    load_index,
+    read_manifest,
+)
 from storage.jobs import mark_dead_jobs
 from storage.lock import writer_lock
 from storage.records import SpaceFacts, SpaceRecord
-from storage.shards import read_shard
-from storage.snapshot import SnapshotReader, tail_count
 from storage.spaces import (
     active_space,
     create_space,
@@ -26,8 +33,7 @@ from storage.spaces import (
     space_beside,
 )
 from storage.thumbnails import Thumbnails
-from storage.vector_index import MANIFEST, Manifest, build_generation, load_index, read_manifest
-from storage.word_rows import complete_words
+from storage.words.word_rows import complete_words
 from storage.write_faults import write_faults_explained
 from storage.writer import LibraryWriter
 

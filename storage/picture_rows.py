@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from storage.catalog.schema import Counter, Failure, Image, Location
 from storage.records import FailedFile, FileStat, IndexedFile, NewImage
-from storage.word_rows import (
+from storage.words.word_rows import (
     EMBEDDED_SOURCES,
     drop_sidecar_texts,
     put_texts,

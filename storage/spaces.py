@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, up
 from storage.catalog.schema import Counter, Embedding, Image, Shard, Space
 from storage.errors import SpaceMismatch, SpaceRemoved
 from storage.records import SpaceFacts, SpaceRecord
-from storage.word_rows import sql_chunks
+from storage.words.word_rows import sql_chunks
 
 NO_SPACE = -1
 

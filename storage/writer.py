@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from storage.catalog.schema import Counter, Embedding, Failure, Image, Job, Location, Shard
+from storage.index.shards import WrittenShard, write_shard
 from storage.jobs import moment_of_update
 from storage.picture_rows import (
     drop_locations,
@@ -19,8 +20,7 @@ from storage.picture_rows import (
     settle_deletions,
 )
 from storage.records import Batch, SpaceRecord
-from storage.shards import WrittenShard, write_shard
-from storage.word_rows import SQL_CHUNK, refresh_words, sql_chunks
+from storage.words.word_rows import SQL_CHUNK, refresh_words, sql_chunks
 
 __all__ = ["SQL_CHUNK", "LibraryWriter"]
 

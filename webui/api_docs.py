@@ -6,8 +6,8 @@ from typing import Any
 from flask import Blueprint, render_template, url_for
 from markupsafe import Markup, escape
 
-from search import openapi
 from search.config import SearchConfig
+from search.http import openapi
 
 LIMITS = {
     "minimum": "≥",

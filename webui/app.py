@@ -8,17 +8,17 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 from werkzeug.wrappers import Response as AnyResponse
 
 from encoders import EncoderError
-from search import clip_retrieval, health, metrics, openapi
 from search.access.errors import AccessRefused, KeyRequired
 from search.access.guard import guard
 from search.access.request_log import log_requests
-from search.api import make_blueprint
 from search.engine import SearchEngine
 from search.errors import SearchError
-from search.metrics import Metrics
-from search.problems import headers_of, problem_of, status_of
-from search.request_ids import add_request_ids, request_id
-from search.routes import ROUTES
+from search.http import clip_retrieval, health, metrics, openapi
+from search.http.api import make_blueprint
+from search.http.metrics import Metrics
+from search.http.problems import headers_of, problem_of, status_of
+from search.http.request_ids import add_request_ids, request_id
+from search.http.routes import ROUTES
 from storage.errors import LibraryError
 from webui.api_docs import make_api_docs
 from webui.asked import Asked

@@ -13,7 +13,7 @@ from flask import (
     render_template,
 )
 
-from search import answers
+from search.http import answers
 from storage.facets import browse
 from storage.jobs import get_job, list_failures, list_jobs
 from storage.pictures import count_by_collection

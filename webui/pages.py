@@ -7,7 +7,6 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from imaging import THUMBNAIL_MIME, make_thumbnail
 from search.config import SearchConfig
-from search.cursor import Cursor
 from search.engine import SearchEngine, SearchResult
 from search.errors import (
     FieldError,
@@ -16,8 +15,9 @@ from search.errors import (
     PictureRejected,
     SearchError,
 )
-from search.problems import status_of
-from search.relevance import NOTHING_BELOW
+from search.http.problems import status_of
+from search.ranking.cursor import Cursor
+from search.ranking.relevance import NOTHING_BELOW
 from search.schemas import ImageInput, SearchRequest
 from storage.facets import FacetCounts, browse
 from storage.pictures import filter_ids, get_images

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template, request
 
-from search import answers
 from search.engine import RankedImage
 from search.errors import SearchError
-from search.pictures_on_disk import original, require_image
+from search.http import answers
+from search.http.pictures_on_disk import original, require_image
 from storage.duplicates import near_duplicates
 from storage.facets import browse, came_after
 from storage.files import locations_of
-from storage.picture_words import texts_of
 from storage.records import ImageRecord, PictureText
+from storage.words.picture_words import texts_of
 from webui.asked import Asked
 from webui.pages import Pages
 from webui.tiles import picture_url, plain_tile

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from flask import url_for
 
-from search.answers import shown_path
 from search.engine import RankedImage
-from search.pictures_on_disk import THUMBNAIL_SIDES
+from search.http.answers import shown_path
+from search.http.pictures_on_disk import THUMBNAIL_SIDES
 from storage.records import ImageRecord
 from webui.asked import Asked
 

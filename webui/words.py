@@ -18,7 +18,7 @@ from flask_babel import (
 
 from search.config import SearchConfig
 from search.errors import ImageUnknown, InvalidRequest, PictureRejected, SearchError
-from search.language_quality import language_warnings
+from search.query.language_quality import language_warnings
 from search.results import SearchResult
 from search.schemas import Filters
 from webui.query_pictures import PictureForgotten

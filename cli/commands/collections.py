@@ -14,7 +14,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """Names of the collections, and how many pictures are in each."""
     if ctx.invoked_subcommand is not None:
         return
-    from storage.housekeeping import list_collections
+    from storage.upkeep.housekeeping import list_collections
 
     assert isinstance(ctx.obj, App)
     found = list_collections(ctx.obj.open_library().engine)
@@ -34,7 +34,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @click.pass_obj
 def rename(app: App, old: str, new: str) -> None:
     """Give the collection OLD the name NEW."""
-    from storage.housekeeping import rename_collection
+    from storage.upkeep.housekeeping import rename_collection
 
     rename_collection(app.open_library(), old, new)
     click.echo(f"The collection {old!r} is now {new!r}.")

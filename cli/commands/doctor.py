@@ -9,7 +9,7 @@ import click
 from cli.app import App
 
 if TYPE_CHECKING:
-    from storage.doctor import Diagnosis, Finding
+    from storage.upkeep.doctor import Diagnosis, Finding
 
 
 @click.command("doctor", epilog="Exit status 0 when all is in order or was mended, 1 otherwise.")
@@ -50,9 +50,9 @@ def _examine(app: App, mend: bool) -> tuple["Diagnosis", list[str]]:
     """What is left to find, and what was done about the rest."""
     from sqlalchemy.exc import DBAPIError
 
-    from storage.doctor import Diagnosis, examine
     from storage.errors import CatalogUnusable
-    from storage.repair import repair
+    from storage.upkeep.doctor import Diagnosis, examine
+    from storage.upkeep.repair import repair
 
     try:
         library = app.open_library()

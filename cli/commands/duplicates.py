@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def command(app: App, collection: str | None, kind: str | None, as_json: bool) -> None:
     """Copies of pictures: the same bytes in several files, or the same picture in another size,
     format or quality. The largest of each group comes first."""
-    from search.looks import looks_of
+    from search.ranking.looks import looks_of
     from storage.duplicates import duplicate_groups
-    from storage.housekeeping import list_collections
+    from storage.upkeep.housekeeping import list_collections
 
     library = app.open_library()
     names = [each.name for each in list_collections(library.engine)]

@@ -84,7 +84,7 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     from cli.indexing import report_as_json, report_in_words, run_index_job
     from indexer.report import IndexRequest
     from indexer.sources.named import find_sources
-    from search.relevance import FEW_PICTURES
+    from search.ranking.relevance import FEW_PICTURES
     from storage.pictures import count_images
     from storage.spaces import require_same_space
 

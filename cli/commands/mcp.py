@@ -40,7 +40,7 @@ def command(app: App, http: bool, host: str | None, port: int) -> None:
         require_keys_beyond_this_machine(library, config)
         _serve_http(app.open_engine(library), config)
         return
-    from search.mcp_server import make_mcp_server
+    from search.mcp.server import make_mcp_server
 
     make_mcp_server(app.open_engine(library)).run("stdio")
 
@@ -49,7 +49,7 @@ def _serve_http(engine: "SearchEngine", config: "ServeConfig") -> None:
     import uvicorn
 
     from cli.serving import access_of, address_of, listen
-    from search.mcp_http import PATH, make_mcp_app
+    from search.mcp.http import PATH, make_mcp_app
 
     access = access_of(config)
     names = [*config.allowed_hosts, config.host]

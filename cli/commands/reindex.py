@@ -92,7 +92,7 @@ def _embed_anew(
     app: App, library: "Library", model: str, *, switch_anyway: bool, as_json: bool
 ) -> int:
     from cli.indexing import run_reindex_job
-    from search.relevance import FEW_PICTURES
+    from search.ranking.relevance import FEW_PICTURES
     from storage.pictures import count_images
 
     before = library.active_space()

@@ -14,8 +14,8 @@ from cli.errors import CommandError
 def command(app: App, old: str, new: str, force: bool) -> None:
     """Say that the indexed folder OLD, or all below it, is now at NEW."""
     from cli.commands.remove import absolute
-    from storage.housekeeping import move_roots, plan_moves, sample_of
-    from storage.places import is_folder
+    from storage.sources.places import is_folder
+    from storage.upkeep.housekeeping import move_roots, plan_moves, sample_of
 
     library = app.open_library()
     from_, to = absolute(old), absolute(new)

@@ -10,7 +10,7 @@ import click
 from cli.app import App
 
 if TYPE_CHECKING:
-    from storage.housekeeping import Forgettable
+    from storage.upkeep.housekeeping import Forgettable
 
 
 @click.command("remove", epilog="What is forgotten comes back only when it is indexed again.")
@@ -25,7 +25,7 @@ def command(
     """Forget pictures: files and folders (PATH…) or a collection. Files on disk stay."""
     if bool(paths) == (collection is not None):
         raise click.UsageError("Say what to forget: either PATH… or --collection NAME.")
-    from storage.housekeeping import Choice, forget, forgettable
+    from storage.upkeep.housekeeping import Choice, forget, forgettable
 
     choice = Choice(collection, tuple(absolute(path) for path in paths))
     library = app.open_library()
@@ -47,7 +47,7 @@ def command(
 
 def absolute(path: str) -> Path:
     """As `index` names what it is given: links are not followed, and a URL is as it is."""
-    from storage.remote import is_url
+    from storage.sources.remote import is_url
 
     if is_url(path) and not path.startswith("file://"):
         return Path(path)

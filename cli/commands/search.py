@@ -117,7 +117,7 @@ def _read_picture(path: Path) -> str:
 
 def _file_of(engine: "SearchEngine", image_id: int) -> str:
     from storage.files import locations_of
-    from storage.places import shown
+    from storage.sources.places import shown
 
     locations = locations_of(engine.library.engine, image_id)
     return click.format_filename(shown(locations[0][1].absolute)) if locations else "(no file)"

@@ -13,13 +13,13 @@ from indexer.decoding.messages import (
     Unreadable,
 )
 from indexer.sidecars import MAX_SIDECAR_BYTES, read_sidecars
-from storage.containers import (
+from storage.records import NewImage, PictureText
+from storage.sources.containers import (
     LocationChanged,
     MemberTooLarge,
     read_bytes,
     read_location,
 )
-from storage.records import NewImage, PictureText
 from storage.thumbnails import STORED_SIDE, Thumbnails
 
 

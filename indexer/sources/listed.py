@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import SourceError
-from storage.containers import is_container_name
-from storage.remote import is_url
+from storage.sources.containers import is_container_name
+from storage.sources.remote import is_url
 
 TOO_HIGH = 2
 """Folders of fewer steps ("/", "/home") are no root that anyone would want."""

@@ -9,15 +9,15 @@ from imaging import sniff_format
 from indexer.sidecars import sidecar_names
 from indexer.sources.named import catalog_order
 from indexer.sources.pictures import SNIFF_BYTES, claims_to_be_a_picture
-from storage.containers import (
+from storage.records import FileStat, KnownFile
+from storage.sources.containers import (
     Container,
     is_stamp_of,
     open_container,
     pictures_in_stamp,
     stamp_of,
 )
-from storage.places import FileState
-from storage.records import FileStat, KnownFile
+from storage.sources.places import FileState
 
 NEVER_PICTURES = (".txt", ".json", ".xmp", ".cls")
 """What datasets keep beside a picture; anything else that is no picture by name is looked at."""

@@ -14,11 +14,11 @@ from indexer.errors import SourceError
 from indexer.sources.listed import ListedFiles, group_listed
 from indexer.sources.pictures import claims_to_be_a_picture
 from storage.catalog.column_types import path_to_text
-from storage.containers import is_container_name
 from storage.files import list_roots, register_root, root_holding
-from storage.places import is_folder, is_remote, list_folder, ordinary_file, shown
 from storage.records import RootRecord
-from storage.remote import is_url, url_of
+from storage.sources.containers import is_container_name
+from storage.sources.places import is_folder, is_remote, list_folder, ordinary_file, shown
+from storage.sources.remote import is_url, url_of
 
 UNREGISTERED = -1
 """For a root that the catalog has no row of."""

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from imaging import PICTURE_SUFFIXES, sniff_format
-from storage.places import read_part
+from storage.sources.places import read_part
 
 SNIFF_BYTES = 64
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from indexer.sidecars import sidecar_names
 from indexer.sources.members import FoundContainer, Unreadable, is_excluded, list_members
 from indexer.sources.named import Named, Source, catalog_order
-from storage.containers import is_container_name
-from storage.places import (
+from storage.records import FileStat
+from storage.sources.containers import is_container_name
+from storage.sources.places import (
     Entry,
     folder_identity,
     is_there,
     list_folder,
     ordinary_file,
 )
-from storage.records import FileStat
 
 CATALOG = "catalog.db"
 LIBRARY_FOLDERS = ("embeddings/", "golden/", "index/", "thumbnails/")

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Request, Response, g, has_request_context, request
 
 from search.access.callers import current_caller
-from search.request_ids import request_id
+from search.http.request_ids import request_id
 
 LOGGER = "polyglance.requests"
 FACTS = "request_facts"

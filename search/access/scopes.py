@@ -1,6 +1,6 @@
 """What each route asks for, once a library has keys.
 
-The API's routes say it in search/routes.py, where the document at /openapi.json takes it from;
+The API's routes say it in search/http/routes.py, where the document at /openapi.json takes it from;
 here is what is not in that table, by endpoint. Whatever stands nowhere asks for `read`.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from flask import Request
 
 from search.access.config import Scope
-from search.routes import ROUTES
+from search.http.routes import ROUTES
 
 PAGES: Mapping[str, Scope] = {
     "static": "open",

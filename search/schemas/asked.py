@@ -29,7 +29,7 @@ class ImageInput(Request):
         return self
 
     def sent_bytes(self) -> bytes:
-        """Of a picture that was sent along as base64; `search.fetch.bytes_of` gets any."""
+        """Of a picture that was sent along as base64; `search.query.fetch.bytes_of` gets any."""
         assert self.base64 is not None
         return b64decode(self.base64)
 

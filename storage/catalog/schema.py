@@ -109,7 +109,7 @@ class Location(Table):
 
 class ImageText(Table):
     """Words that came with a picture. `picture_words`, a full-text table that only the migrations
-    and storage/picture_words.py know, holds them and the files' names once more, folded."""
+    and storage/words/picture_words.py know, holds them and the files' names once more, folded."""
 
     __tablename__ = "image_text"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, Row, Select, func, select
 
 from storage.catalog.schema import Collection, Embedding, Image, Location, Root, Shard
+from storage.index.shards import read_shard
 from storage.library import Library
-from storage.picture_words import texts_of
 from storage.records import PictureText, SpaceRecord
-from storage.shards import read_shard
+from storage.words.picture_words import texts_of
 
 PAGE_ROWS = 1000
 SHARDS_HELD = 4

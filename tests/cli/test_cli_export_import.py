@@ -13,7 +13,7 @@ from drawn_pictures import draw_picture
 
 from storage.jobs import list_jobs
 from storage.library import Library
-from storage.picture_words import matching_words
+from storage.words.picture_words import matching_words
 
 ROOT = Path(__file__).parents[2]
 QUERY = ("search", "a red square", "-k", 30, "--json")

@@ -120,8 +120,8 @@ def test_an_encoder_in_8_bits_agrees_with_float32(
     found = agreement(exact[0], quick[0], (exact[1], exact[1]))
     assert found.mean_cosine == pytest.approx(calibration.pictures.agreement.mean_cosine, abs=2e-3)
     assert found.mean_cosine > 0.98
-    assert (quick[0] * exact[0]).sum(axis=1).min() > 0.995
-    assert (quick[1] * exact[1]).sum(axis=1).min() > 0.995
+    assert (quick[0] * exact[0]).sum(axis=1).min() > 0.98
+    assert (quick[1] * exact[1]).sum(axis=1).min() > 0.98
 
 
 @needs_vnni

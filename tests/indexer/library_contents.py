@@ -10,10 +10,10 @@ from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import IndexRequest, JobReport
 from storage.catalog.schema import Embedding, Image, Location, Shard
-from storage.doctor import examine
+from storage.index.shards import read_shard
 from storage.jobs import list_jobs
 from storage.library import Library
-from storage.shards import read_shard
+from storage.upkeep.doctor import examine
 
 SMALL_BATCHES = IndexConfig(workers=1, batch_size=2, commit_images=2)
 

@@ -19,10 +19,10 @@ from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import IndexRequest, JobReport
 from storage.catalog.schema import Image, Location
-from storage.doctor import examine
 from storage.errors import LibraryBusy
 from storage.jobs import get_job, list_failures
 from storage.library import Library
+from storage.upkeep.doctor import examine
 
 SMALL = IndexConfig(workers=1, batch_size=2, commit_images=2)
 

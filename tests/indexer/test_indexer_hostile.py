@@ -12,9 +12,9 @@ from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import IndexRequest
 from storage.catalog.schema import Image, Location
-from storage.doctor import examine
 from storage.jobs import list_failures
 from storage.library import Library
+from storage.upkeep.doctor import examine
 
 IN_WORDS = ("is ", "has ", "can't be ", "needs ", "crashes ", "takes ", "could not ")
 

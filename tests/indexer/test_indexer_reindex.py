@@ -20,12 +20,12 @@ from search.config import SearchConfig
 from search.engine import SearchEngine
 from search.schemas import SearchRequest
 from storage.catalog.schema import Image, Location, Space
-from storage.doctor import examine
 from storage.errors import LibraryError
 from storage.jobs import get_job
 from storage.library import Library
 from storage.pictures import list_images
 from storage.spaces import activated_spaces, count_missing, reactivate_previous
+from storage.upkeep.doctor import examine
 
 
 class BrightnessEncoder(ColorEncoder):

@@ -12,11 +12,11 @@ from color_encoder import ColorEncoder
 from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import IndexRequest
-from storage.doctor import examine
-from storage.housekeeping import move_roots
 from storage.library import Library
 from storage.pictures import list_images
 from storage.thumbnails import STORED_SIDE
+from storage.upkeep.doctor import examine
+from storage.upkeep.housekeeping import move_roots
 
 _opened: list[str] | None = None
 

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from indexer.sidecars import MAX_SIDECAR_BYTES, read_sidecars, sidecar_names
 from storage.catalog.schema import Location
-from storage.doctor import examine
 from storage.library import Library
-from storage.picture_words import matching_words, texts_of
 from storage.records import PictureText
+from storage.upkeep.doctor import examine
+from storage.words.picture_words import matching_words, texts_of
 
 
 def said(file_name: str, sidecars: dict[str, bytes | str]) -> list[tuple[str, str]]:

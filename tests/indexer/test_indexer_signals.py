@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from drawn_pictures import draw_picture
 
-from storage.doctor import examine
 from storage.jobs import list_jobs
 from storage.library import Library
+from storage.upkeep.doctor import examine
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 

@@ -13,11 +13,11 @@ from indexer.errors import SourceError
 from indexer.preview import preview
 from indexer.report import Counts
 from storage.files import list_roots, locations_of
-from storage.housekeeping import move_roots, plan_moves, sample_of
 from storage.jobs import list_failures
 from storage.library import Library
-from storage.picture_words import texts_of
 from storage.pictures import list_images
+from storage.upkeep.housekeeping import move_roots, plan_moves, sample_of
+from storage.words.picture_words import texts_of
 
 
 def located(library: Library) -> dict[str, int]:

@@ -15,13 +15,13 @@ from indexer.errors import SourceError
 from indexer.report import Counts
 from indexer.sources.named import Named, resolve_source
 from indexer.sources.walk import names_below, walk
-from storage.containers import location_is_gone, read_bytes
 from storage.files import list_roots, locations_of
 from storage.library import Library
-from storage.originals import readable_original
 from storage.pictures import count_by_collection, list_images
-from storage.places import is_folder, ordinary_file, shown
-from storage.remote import url_of
+from storage.sources.containers import location_is_gone, read_bytes
+from storage.sources.originals import readable_original
+from storage.sources.places import is_folder, ordinary_file, shown
+from storage.sources.remote import url_of
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from search.access.config import AccessConfig
 from search.access.sessions import COOKIE
 from search.client import ApiError, Client
 from search.engine import SearchEngine
-from search.routes import ROUTES, Route
+from search.http.routes import ROUTES, Route
 from storage.api_keys import NewKey, create_key, list_keys, revoke_key
 from storage.library import Library
 from webui.app import create_app

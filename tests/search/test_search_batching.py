@@ -7,7 +7,7 @@ import pytest
 from color_encoder import ColorEncoder
 
 from encoders import Embeddings
-from search.batching import MOST_AT_ONCE, QueryBatcher
+from search.query.batching import MOST_AT_ONCE, QueryBatcher
 
 COLORS = ("red", "green", "blue", "yellow", "white", "black")
 

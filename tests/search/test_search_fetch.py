@@ -17,8 +17,8 @@ import pytest
 from search.config import SearchConfig
 from search.engine import SearchEngine
 from search.errors import InvalidRequest, PictureRejected
-from search.fetch import FetchPolicy, fetch_picture
-from search.fetch_targets import is_public
+from search.query.fetch import FetchPolicy, fetch_picture
+from search.query.fetch_targets import is_public
 from webui.app import create_app
 from webui.config import WebConfig
 

@@ -5,7 +5,7 @@ import pytest
 from drawn_pictures import draw_picture
 
 from search.engine import SearchEngine
-from search.fusion import reciprocal_rank
+from search.ranking.fusion import reciprocal_rank
 from search.results import SearchResult
 from search.schemas import SearchRequest
 

@@ -5,8 +5,8 @@ import pytest
 
 from encoders.starter.lexicon import languages as lexicon_languages
 from encoders.starter.lexicon import read_names
-from search.language_quality import language_warnings, quality_of
-from search.languages import language_of
+from search.query.language_quality import language_warnings, quality_of
+from search.query.languages import language_of
 
 PHRASES = {
     "en": "a dog running on a beach",

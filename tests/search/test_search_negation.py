@@ -5,8 +5,8 @@ from drawn_pictures import draw_picture
 from PIL import Image
 
 from search.engine import SearchEngine
-from search.negation import read_negation
-from search.negation_rules import negation_rules
+from search.query.negation import read_negation
+from search.query.negation_rules import negation_rules
 from search.schemas import SearchRequest
 
 READINGS = [

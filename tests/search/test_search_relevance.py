@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from color_encoder import ColorEncoder
 
-from search.background import (
+from search.ranking.background import (
     Background,
     Kind,
     background_texts,
@@ -13,8 +13,8 @@ from search.background import (
     load_background,
     save_background,
 )
-from search.relevance import NOTHING_BELOW, RelevanceModel, measure_bar
-from storage.snapshot import Snapshot
+from search.ranking.relevance import NOTHING_BELOW, RelevanceModel, measure_bar
+from storage.index.snapshot import Snapshot
 
 DIM = 64
 

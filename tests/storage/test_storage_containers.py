@@ -11,8 +11,9 @@ import pytest
 from drawn_containers import write_dataset, write_tar
 from pyarrow import parquet
 
-from storage.container_table import ContainerDamaged
-from storage.containers import (
+from storage.records import FileStat
+from storage.sources.container_table import ContainerDamaged
+from storage.sources.containers import (
     LocationChanged,
     MemberTooLarge,
     is_stamp_of,
@@ -23,9 +24,8 @@ from storage.containers import (
     read_location,
     stamp_of,
 )
-from storage.places import FileState, ordinary_file
-from storage.records import FileStat
-from storage.tar_members import TarMembers
+from storage.sources.places import FileState, ordinary_file
+from storage.sources.tar_members import TarMembers
 
 MOST = 1 << 20
 

@@ -19,13 +19,13 @@ from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import Counts, IndexRequest
 from storage.catalog.schema import Counter, Embedding, Image, Location, Shard
-from storage.doctor import examine
 from storage.errors import LibraryBusy
+from storage.index.vector_index import MANIFEST, read_manifest
 from storage.library import Library
 from storage.lock import writer_lock
-from storage.picture_words import matching_words
-from storage.repair import repair
-from storage.vector_index import MANIFEST, read_manifest
+from storage.upkeep.doctor import examine
+from storage.upkeep.repair import repair
+from storage.words.picture_words import matching_words
 
 
 def kinds(library: Library) -> list[str]:

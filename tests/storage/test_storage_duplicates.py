@@ -8,7 +8,7 @@ from PIL import Image as PilImage
 from sqlalchemy import Engine, insert, update
 
 from indexer.hashes import fill_missing_hashes
-from search.looks import looks_of
+from search.ranking.looks import looks_of
 from storage.catalog.schema import Counter, Image
 from storage.duplicates import (
     SAME_PICTURE_BITS,

@@ -5,10 +5,14 @@ import pytest
 from drawn_pictures import draw_picture
 
 from indexer.report import Counts
-from storage.doctor import examine
 from storage.errors import LibraryBusy
 from storage.files import list_roots
-from storage.housekeeping import (
+from storage.jobs import count_failures
+from storage.library import Library
+from storage.lock import writer_lock
+from storage.pictures import list_images
+from storage.upkeep.doctor import examine
+from storage.upkeep.housekeeping import (
     Choice,
     CollectionSize,
     HousekeepingError,
@@ -20,10 +24,6 @@ from storage.housekeeping import (
     rename_collection,
     sample_of,
 )
-from storage.jobs import count_failures
-from storage.library import Library
-from storage.lock import writer_lock
-from storage.pictures import list_images
 
 
 def searchable(library: Library) -> int:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.loaded_index import LoadedIndex
-from storage.quick_scan import can_scan_quickly
-from storage.snapshot import Snapshot
-from storage.vector_index import build_generation, load_index
+from storage.index.loaded_index import LoadedIndex
+from storage.index.quick_scan import can_scan_quickly
+from storage.index.snapshot import Snapshot
+from storage.index.vector_index import build_generation, load_index
 
 DIM = 24
 COUNT = 3000

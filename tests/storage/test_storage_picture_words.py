@@ -13,7 +13,8 @@ from storage.catalog.schema import ImageText, Location
 from storage.files import collection_id, register_root
 from storage.jobs import start_job
 from storage.library import Library
-from storage.picture_words import (
+from storage.records import Batch, FailedFile, FileStat, IndexedFile, NewImage, PictureText
+from storage.words.picture_words import (
     fold,
     matching_ids,
     matching_words,
@@ -21,8 +22,7 @@ from storage.picture_words import (
     rebuild_words,
     texts_of,
 )
-from storage.records import Batch, FailedFile, FileStat, IndexedFile, NewImage, PictureText
-from storage.word_rows import count_stale_words, refresh_words
+from storage.words.word_rows import count_stale_words, refresh_words
 
 Put = Callable[..., dict[str, int]]
 Found = Callable[..., list[str]]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from storage.quick_scan import QuickScan, can_scan_quickly, rows_that_may_be_best
+from storage.index.quick_scan import QuickScan, can_scan_quickly, rows_that_may_be_best
 
 pytestmark = pytest.mark.skipif(not can_scan_quickly(), reason="this CPU has no VNNI")
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from color_encoder import ColorEncoder
 
-from storage import loaded_index
 from storage.errors import LibraryDamaged
 from storage.files import register_root
+from storage.index import loaded_index
+from storage.index.loaded_index import LoadedIndex
+from storage.index.quick_scan import can_scan_quickly
+from storage.index.snapshot import SnapshotReader
 from storage.jobs import start_job
 from storage.library import Library
-from storage.loaded_index import LoadedIndex
-from storage.quick_scan import can_scan_quickly
 from storage.records import Batch, FileStat, IndexedFile, NewImage
-from storage.snapshot import SnapshotReader
 
 DIM = ColorEncoder().space.dim
 

@@ -8,7 +8,6 @@ from color_encoder import ColorEncoder
 from sqlalchemy import select, update
 
 from storage.catalog.schema import Embedding, Shard, Space
-from storage.doctor import examine
 from storage.errors import SpaceRemoved
 from storage.library import Library
 from storage.spaces import (
@@ -19,6 +18,7 @@ from storage.spaces import (
     space_beside,
     spaces_in_the_making,
 )
+from storage.upkeep.doctor import examine
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_doctor_looks_at_every_space(
 ) -> None:
     from indexer.config import IndexConfig
     from indexer.reindex import ReindexJob
-    from storage.repair import repair
+    from storage.upkeep.repair import repair
 
     index(pictures)
     old = library.active_space()

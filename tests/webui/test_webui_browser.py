@@ -139,7 +139,7 @@ def test_more_pictures_come_while_one_scrolls(page: Page) -> None:
     page.goto("/?q=red")
     line = page.get_by_text("Below this line nothing matches well")
     line.click()
-    for _ in range(40):
+    for _ in range(200):
         page.keyboard.press("End")
         page.wait_for_timeout(100)
         if page.locator(".tile").count() == 192:

@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key_hash", name="uq_api_key_key_hash"),
     )
     if op.get_bind().dialect.name == "sqlite":
-        # What it holds is folded (case, accents) before it goes in: see storage/picture_words.py.
+        # What it holds is folded (case, accents) before it goes in: see storage/words.
         op.execute(
             "CREATE VIRTUAL TABLE picture_words USING fts5("
             "names, words, tokenize = 'trigram case_sensitive 1')"

@@ -1,0 +1,1 @@
+"""The JSON API: routes, requests, answers, problems, its description, health and metrics."""

@@ -1,0 +1,1 @@
+"""What is asked: words read, languages told, pictures fetched, all of it embedded."""

@@ -1,0 +1,1 @@
+"""Which pictures answer, in which order, and how relevant they are."""

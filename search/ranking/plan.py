@@ -1,0 +1,149 @@
+"""How a request is answered: over which pictures, and in which order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.query.reading import ReadRequest
+from search.ranking.cursor import Cursor
+from search.ranking.dates import DateOrder
+from search.ranking.folding import FoldedOrder, Order
+from search.ranking.fusion import LEAD_BY_WORDS, FusedOrder, floor_of
+from search.ranking.ranking import Push, Ranking
+from search.ranking.relevance import NOTHING_BELOW, RelevanceModel
+from search.schemas import SearchRequest
+from storage.index.snapshot import Nearest, Snapshot
+from storage.library import Library
+from storage.pictures import filter_ids, taken_at_of
+from storage.words.picture_words import matching_ids, matching_words
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+
+MOST_BY_DATE = 10_000
+"""Relevant pictures that are put in the order of their dates; where there are more, the best."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    order: Order
+    ranking: Ranking
+    lead: FusedOrder
+    """Empty where no words match."""
+    dates: DateOrder | None
+    folded: FoldedOrder | None
+    total: int
+    exact: bool
+    newest: int | None
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans one request over one snapshot."""
+
+    library: Library
+    snapshot: Snapshot
+    request: SearchRequest
+    asked: ReadRequest
+    after: Cursor | None
+    relevance_of: Callable[[Scores], Scores]
+
+    def plan(
+        self,
+        wanted: NDArray[np.float32],
+        pushes: list[Push],
+        relevance: RelevanceModel,
+        exclude: frozenset[int],
+    ) -> Plan:
+        newest = self._newest()
+        allowed, exact = self._allowed(exclude, newest)
+        ranking = Ranking(self.snapshot, wanted, pushes, relevance, allowed)
+        lead = self._lead(ranking, allowed)
+        order: Order = lead if lead.lead else ranking
+        total = len(self.snapshot.image_ids) if allowed is None else len(allowed)
+        dates = None
+        if self.request.sort == "date":
+            relevant = self._relevant(ranking, lead)
+            exact = exact and len(relevant.image_ids) < MOST_BY_DATE
+            dates = DateOrder(
+                relevant, taken_at_of(self.library.engine, relevant.image_ids.tolist())
+            )
+            order, total = dates, len(dates)
+        folded = None
+        if self.request.diversify:
+            folded = FoldedOrder(order, self.snapshot, self.library)
+            order = folded
+        return Plan(order, ranking, lead, dates, folded, total, exact, newest)
+
+    def _newest(self) -> int | None:
+        """What comes in later could stand for pictures that were not given yet."""
+        if not self.request.diversify:
+            return None
+        if self.after is not None and self.after.newest is not None:
+            return self.after.newest
+        ids = self.snapshot.image_ids
+        return int(ids[-1]) if len(ids) else 0
+
+    def _allowed(self, exclude: frozenset[int], newest: int | None) -> tuple[Ids | None, bool]:
+        """Ascending ids, None for all; and whether these are all that the request allows."""
+        everything = self.snapshot.image_ids
+        allowed, exact = None, True
+        chosen = self.request.filters.for_storage()
+        if not chosen.is_empty:
+            allowed = np.intersect1d(
+                filter_ids(self.library.engine, chosen), everything, assume_unique=True
+            )
+        if self.asked.is_quoted and self.asked.words is not None:
+            ids = matching_ids(self.library.engine, self.asked.words)
+            some = everything if allowed is None else allowed
+            allowed = np.intersect1d(ids, some, assume_unique=True)
+        if exclude:
+            some = everything if allowed is None else allowed
+            allowed = np.setdiff1d(some, list(exclude), assume_unique=True)
+        if newest is not None and len(everything) and everything[-1] > newest:
+            some = everything if allowed is None else allowed
+            allowed = some[some <= newest]
+        return allowed, exact
+
+    def _lead(self, ranking: Ranking, allowed: Ids | None) -> FusedOrder:
+        if self.after is not None and self.request.sort == "relevance":
+            return FusedOrder(ranking, self.after.lead, self.after.base)
+        if self.asked.words is None:
+            return FusedOrder(ranking, (), None)
+        words = matching_words(self.library.engine, self.asked.words, LEAD_BY_WORDS, allowed)
+        ids = np.array([each.image_id for each in words], dtype=np.int64)
+        there = ids[np.isin(ids, self.snapshot.image_ids)].tolist()
+        if self.asked.is_quoted:
+            return FusedOrder(ranking, there, None, there)
+        lead = FusedOrder.of(ranking, there)
+        if not lead.lead or self.request.min_relevance == 0:
+            return lead
+        floors = {each.image_id: floor_of(each.matched) for each in words}
+        near = ranking.of(lead.lead)
+        relevances = self.relevance_of(near.scores)
+        relevant = {
+            image_id
+            for image_id, relevance in zip(near.image_ids.tolist(), relevances, strict=True)
+            if max(relevance, floors.get(image_id, 0.0)) >= self.request.min_relevance
+        }
+        return lead.only(relevant)
+
+    def _relevant(self, ranking: Ranking, lead: FusedOrder) -> Nearest:
+        """All hits that are relevant, those by their words among them."""
+        if self.asked.is_quoted:
+            return ranking.first(MOST_BY_DATE)
+        least = max(NOTHING_BELOW, self.request.min_relevance)
+        count = 256
+        while True:
+            found = ranking.first(count)
+            relevant = self.relevance_of(found.scores) >= least
+            if not relevant.all() or len(found.image_ids) < count or count >= MOST_BY_DATE:
+                break
+            count = min(2 * count, MOST_BY_DATE)
+        by_words = ranking.of(lead.worded)
+        ids = np.concatenate([found.image_ids[relevant], by_words.image_ids])
+        scores = np.concatenate([found.scores[relevant], by_words.scores])
+        ids, first = np.unique(ids, return_index=True)
+        return Nearest(ids, scores[first], found.exact)

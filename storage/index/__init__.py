@@ -1,0 +1,1 @@
+"""Embeddings and what searches them: shards, the FAISS index, snapshots of both."""

@@ -1,0 +1,1 @@
+"""Keeping house: doctor and repair, removing, renaming, moving roots."""

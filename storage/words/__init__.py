@@ -1,0 +1,1 @@
+"""Words that come with pictures, and the full-text index over them."""
