@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -56,7 +57,10 @@ def ask(server, talk):
         async with asyncio.timeout(60), Client(server) as client:
             return await talk(client)
 
-    return asyncio.run(connected())
+    # In a thread of its own: the browser's driver, where its tests come first, leaves its loop
+    # running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(connected())).result()
 
 
 async def whole_conversation(client: Client) -> dict:
