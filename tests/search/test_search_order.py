@@ -131,6 +131,23 @@ def test_folded_pages_are_full_and_repeat_nothing_while_pictures_come_in(
     assert len(ask(engine, query="red", diversify=True, limit=3).hits) == 3
 
 
+def test_a_picture_that_comes_in_above_takes_none_from_the_pages_behind(
+    engine: SearchEngine, index, pictures: Path
+) -> None:
+    draw_shapes(pictures / "s" / "above.png", seed=5, dark=96)
+    draw_shapes(pictures / "s" / "behind.png", seed=6, dark=100)
+    index(pictures)
+    asked = {"query": "red", "diversify": True, "filters": {"path": "s/*"}, "limit": 1}
+    first = ask(engine, **asked)
+    assert names(first) == ["above.png"]
+    # Looks like the one behind, and is redder than the one on the first page.
+    draw_shapes(pictures / "s" / "redder.png", seed=6, dark=92)
+    index(pictures)
+    [new, _] = ask(engine, **asked | {"limit": 5}).hits
+    assert (Path(new.image.path).name, new.folded) == ("redder.png", 1)
+    assert names(ask(engine, **asked, cursor=first.next_cursor)) == ["behind.png"]
+
+
 def test_a_burst_is_one_hit(engine: SearchEngine, index, pictures: Path) -> None:
     for second in range(4):
         when = f"2024-05-01T10:00:0{2 * second}"
