@@ -8,6 +8,7 @@ from search.engine import RankedImage
 from search.errors import SearchError
 from search.http import answers
 from search.http.pictures_on_disk import original, require_image
+from search.ranking.looks import looks_of
 from storage.duplicates import near_duplicates
 from storage.facets import browse, came_after
 from storage.files import locations_of
@@ -40,6 +41,7 @@ def add_picture(pages: Blueprint, of: Pages) -> None:
         asked = Asked.from_args(request.args)
         catalog = of.engine.library.engine
         reachable = original(of.engine, image) is not None
+        alike = near_duplicates(catalog, image_id, looks_of(of.engine.library))
         return render_template(
             "picture.html",
             asked=asked,
@@ -53,7 +55,7 @@ def add_picture(pages: Blueprint, of: Pages) -> None:
                 for _, each in locations_of(catalog, image_id)
             ],
             texts=_by_kind(texts_of(catalog, [image_id]).get(image_id, [])),
-            duplicates=of.tiles(near_duplicates(catalog, image_id)[:MOST_DUPLICATES]),
+            duplicates=of.tiles(alike[:MOST_DUPLICATES]),
             similar=of.similar(image_id),
         )
 
