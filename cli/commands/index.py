@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -83,6 +84,7 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
         return _dry_run(app, (sources, listed), config, as_json)
     from cli.indexing import report_as_json, report_in_words, run_index_job
     from indexer.report import IndexRequest
+    from indexer.sources.img2dataset import download_status
     from indexer.sources.named import find_sources
     from search.ranking.relevance import FEW_PICTURES
     from storage.pictures import count_images
@@ -105,6 +107,10 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
         click.echo(json.dumps(report_as_json(report)))
     else:
         click.echo(report_in_words(report, library.data_dir))
+        for source in sources:
+            status = download_status(Path(source))
+            if status is not None:
+                click.echo(f"{source}: {status}")
     return 130 if report.status == "interrupted" else 0
 
 
