@@ -40,6 +40,7 @@ def serve_forever(
     require_keys_beyond_this_machine(engine.library, config)
     _set_up_log(config)
     engine.scan_quickly()
+    engine.warm_up()
     web = WebConfig(model_notice=engine.encoder.notice, access=access_of(config))
     app = create_app(engine, web)
     # Bound by ourselves: waitress leaves its own socket open when it can't have the port.

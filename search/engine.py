@@ -69,6 +69,10 @@ class SearchEngine:
         """For a server: keep a large index in memory, in the form that is scanned quickest."""
         self._reader.scan_quickly()
 
+    def warm_up(self) -> None:
+        """Load what the first query needs: languages, the background of relevance."""
+        self.search(SearchRequest(query="a photo", limit=1))
+
     def snapshot(self) -> Snapshot:
         return self._reader.current()
 
