@@ -61,8 +61,8 @@ def _in_words(record: "JobRecord") -> str:
         took = f" in {(record.finished_at - record.started_at).total_seconds():.1f} s"
     words = (
         f"{record.id:>4}  {record.started_at.astimezone():%Y-%m-%d %H:%M:%S}  "
-        f"{record.kind} {record.status}{took}: {counts.get('embedded', 0):,.0f} embedded, {counts.get('failed', 0):,.0f} failed"
-        f" of {counts.get('seen', 0):,.0f} seen in "
+        f"{record.kind} {record.status}{took}: {counts.get('embedded', 0):,.0f} embedded, "
+        f"{counts.get('failed', 0):,.0f} failed of {counts.get('seen', 0):,.0f} seen in "
         f"{', '.join(click.format_filename(source) for source in record.sources)}"
     )
     return words if record.error is None else f"{words}\n      {record.error}"
