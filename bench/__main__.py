@@ -3,7 +3,13 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("bench.search_speed", "bench.filters", "bench.indexing_scale")
+BENCHMARKS = (
+    "bench.search_speed",
+    "bench.filters",
+    "bench.encoding",
+    "bench.pipeline",
+    "bench.indexing_scale",
+)
 
 
 def main() -> None:
