@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 
 from storage.catalog.schema import Counter, Image
 from storage.facet_columns import FacetColumns, read_columns
-from storage.pictures import KM_PER_DEGREE, _matching, filter_ids
+from storage.pictures import KM_PER_DEGREE, filter_ids, pictures_matching
 from storage.records import PictureFilter
 
 MOST_FOLDERS = 60
@@ -83,7 +83,7 @@ def browse(
 
     before: only those that came in before this one.
     """
-    query = _matching(chosen).order_by(Image.id.desc()).limit(limit)
+    query = pictures_matching(chosen).order_by(Image.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Image.id < before)
     with engine.connect() as connection:
@@ -92,7 +92,7 @@ def browse(
 
 def came_after(engine: Engine, chosen: PictureFilter, image_id: int) -> int | None:
     """The picture that stands before `image_id` in `browse`."""
-    query = _matching(chosen).where(Image.id > image_id).order_by(Image.id).limit(1)
+    query = pictures_matching(chosen).where(Image.id > image_id).order_by(Image.id).limit(1)
     with engine.connect() as connection:
         found = connection.execute(query).scalar()
     return None if found is None else int(found)

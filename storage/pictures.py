@@ -46,7 +46,7 @@ def list_images(
     """A page of images in the order of their ids."""
     query = _shown().where(Image.id > after_id).order_by(Image.id).limit(limit)
     if chosen is not None and not chosen.is_empty:
-        query = query.where(Image.id.in_(_matching(chosen)))
+        query = query.where(Image.id.in_(pictures_matching(chosen)))
     with engine.connect() as connection:
         return [_record(row) for row in connection.execute(query)]
 
@@ -54,7 +54,7 @@ def list_images(
 def filter_ids(engine: Engine, chosen: PictureFilter) -> NDArray[np.int64]:
     """Ids of the images that a filter lets through, ascending."""
     with engine.connect() as connection:
-        rows = connection.execute(_matching(chosen).order_by(Image.id)).scalars()
+        rows = connection.execute(pictures_matching(chosen).order_by(Image.id)).scalars()
         return np.fromiter(rows, dtype=np.int64)
 
 
@@ -122,7 +122,7 @@ def _record(row: Row[Any]) -> ImageRecord:
     return ImageRecord(**facts)
 
 
-def _matching(chosen: PictureFilter) -> Select[Any]:
+def pictures_matching(chosen: PictureFilter) -> Select[Any]:
     query = select(Image.id).where(Image.deleted_at.is_(None), *_image_conditions(chosen))
     where_it_lies = _location_conditions(chosen)
     if where_it_lies:
