@@ -99,6 +99,22 @@ def add_languages(app: Flask) -> None:
         return response
 
 
+def back_with_choice(cookie: str, value: str) -> AnyResponse:
+    """To the page that the form stands on, which is shown as chosen from now on."""
+    page = request.form.get("page", "")
+    here = page if PAGE_HERE.fullmatch(page) else url_for("pages.search")
+    response = redirect(here, 303)
+    response.set_cookie(
+        cookie,
+        value,
+        max_age=COOKIE_S,
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
 def _make_choice() -> Blueprint:
     choice = Blueprint("languages", __name__)
 
@@ -107,18 +123,7 @@ def _make_choice() -> Blueprint:
         language = BY_TAG.get(request.form.get("language", ""))
         if language is None:
             abort(400)
-        page = request.form.get("page", "")
-        here = page if PAGE_HERE.fullmatch(page) else url_for("pages.search")
-        response = redirect(here, 303)
-        response.set_cookie(
-            COOKIE,
-            language.tag,
-            max_age=COOKIE_S,
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
-        return response
+        return back_with_choice(COOKIE, language.tag)
 
     @choice.get("/language")
     def choose_again() -> AnyResponse:

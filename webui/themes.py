@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from webui.languages import COOKIE_S, PAGE_HERE
+from webui.languages import back_with_choice
 
 COOKIE = "polyglance_theme"
 THEMES = ("system", "light", "dark")
@@ -26,18 +26,7 @@ def _make_choice() -> Blueprint:
         theme = request.form.get("theme", "")
         if theme not in THEMES:
             abort(400)
-        page = request.form.get("page", "")
-        here = page if PAGE_HERE.fullmatch(page) else url_for("pages.search")
-        response = redirect(here, 303)
-        response.set_cookie(
-            COOKIE,
-            theme,
-            max_age=COOKIE_S,
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
-        )
-        return response
+        return back_with_choice(COOKIE, theme)
 
     @choice.get("/theme")
     def choose_again() -> AnyResponse:

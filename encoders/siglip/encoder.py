@@ -46,6 +46,7 @@ class DualEncoder:
         dtype = choose_dtype(config.dtype, self._device)
         self.dtype_asked = config.dtype
         self._in_int8: tuple[bool, ...] = (False, False)
+        self._int8_decided = False
         with _damage_explained(self._checkpoint):
             check_config(folder, self._checkpoint, [path.name for path in folder.iterdir()])
             check_files(folder, self._checkpoint)
@@ -90,8 +91,15 @@ class DualEncoder:
 
     @property
     def could_run_int8(self) -> bool:
-        """Whether 8-bit arithmetic is wanted, and faster here, and can stand for both towers."""
-        if self.dtype_asked not in ("auto", INT8) or self._device.type != "cpu":
+        """Whether 8-bit arithmetic is wanted, and faster here, and can stand for both towers.
+
+        No more once `run_int8` has decided, whichever way.
+        """
+        if (
+            self._int8_decided
+            or self.dtype_asked not in ("auto", INT8)
+            or self._device.type != "cpu"
+        ):
             return False
         from encoders.siglip.int8 import can_quantize, can_run_int8
 
@@ -142,6 +150,7 @@ class DualEncoder:
 
         calibrated = (calibration.pictures, calibration.texts)
         with self._lock:
+            self._int8_decided = True
             self._in_int8 = tuple(not gated or each.agreement.is_enough for each in calibrated)
             for tower, found, quick in zip(self._towers, calibrated, self._in_int8, strict=True):
                 if quick:

@@ -58,15 +58,15 @@ class Planner:
         exclude: frozenset[int],
     ) -> Plan:
         newest = self._newest()
-        allowed, exact = self._allowed(exclude, newest)
+        allowed = self._allowed(exclude, newest)
         ranking = Ranking(self.snapshot, wanted, pushes, relevance, allowed)
         lead = self._lead(ranking, allowed)
         order: Order = lead if lead.lead else ranking
         total = len(self.snapshot.image_ids) if allowed is None else len(allowed)
-        dates = None
+        dates, exact = None, True
         if self.request.sort == "date":
             relevant = self._relevant(ranking, lead)
-            exact = exact and len(relevant.image_ids) < MOST_BY_DATE
+            exact = len(relevant.image_ids) < MOST_BY_DATE
             dates = DateOrder(
                 relevant, taken_at_of(self.library.engine, relevant.image_ids.tolist())
             )
@@ -86,10 +86,10 @@ class Planner:
         ids = self.snapshot.image_ids
         return int(ids[-1]) if len(ids) else 0
 
-    def _allowed(self, exclude: frozenset[int], newest: int | None) -> tuple[Ids | None, bool]:
-        """Ascending ids, None for all; and whether these are all that the request allows."""
+    def _allowed(self, exclude: frozenset[int], newest: int | None) -> Ids | None:
+        """Ascending ids; None for all."""
         everything = self.snapshot.image_ids
-        allowed, exact = None, True
+        allowed = None
         chosen = self.request.filters.for_storage()
         if not chosen.is_empty:
             allowed = np.intersect1d(
@@ -105,7 +105,7 @@ class Planner:
         if newest is not None and len(everything) and everything[-1] > newest:
             some = everything if allowed is None else allowed
             allowed = some[some <= newest]
-        return allowed, exact
+        return allowed
 
     def _lead(self, ranking: Ranking, allowed: Ids | None) -> FusedOrder:
         if self.after is not None and self.request.sort == "relevance":

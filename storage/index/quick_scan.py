@@ -51,7 +51,6 @@ class Block:
     scales: object
     """Of each row, (rows,) float32."""
     zeros: object
-    count: int
     coarsest: float
     """The largest step of any of its rows."""
 
@@ -66,7 +65,6 @@ def pack(rows: NDArray[np.float32]) -> Block:
         packed=torch.ops.onednn.qlinear_prepack(torch.from_numpy(rounded), [1, rows.shape[1]]),
         scales=torch.from_numpy(steps.astype(np.float32)),
         zeros=torch.zeros(len(rows), dtype=torch.int32),
-        count=len(rows),
         coarsest=float(steps.max()),
     )
 
