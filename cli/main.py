@@ -30,6 +30,7 @@ COMMANDS = {
     "watch": "Keep indexing what changes.",
     "reindex": "Build the index anew, or move to another model.",
     "duplicates": "Copies of pictures, exact and near.",
+    "eval": "How well pictures are found by captions of them, language by language.",
     "keys": "Make and revoke the keys that let programs and people in.",
 }
 

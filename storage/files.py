@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.catalog.schema import Collection, Embedding, Failure, Location, Root
+from storage.catalog.schema import Collection, Embedding, Failure, Image, Location, Root
 from storage.records import KnownFile, LocationRecord, RootRecord
 from storage.words.word_rows import refresh_words
 
@@ -195,3 +195,16 @@ def locations_of(engine: Engine, image_id: int) -> list[tuple[int, LocationRecor
             (row.id, LocationRecord(Path(row.root), row.path, row.name))
             for row in connection.execute(query)
         ]
+
+
+def every_location(engine: Engine) -> Iterator[tuple[int, str]]:
+    """(image id, path) of every file that holds a picture that can be found."""
+    query = (
+        select(Location.image_id, Root.path.label("root"), Location.path)
+        .join(Root, Root.id == Location.root_id)
+        .join(Image, Image.id == Location.image_id)
+        .where(Image.deleted_at.is_(None))
+    )
+    with engine.connect() as connection:
+        for row in connection.execute(query).yield_per(PAGE_ROWS):
+            yield row.image_id, f"{row.root}/{row.path}"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.app import App
-from cli.errors import CommandError
 
 if TYPE_CHECKING:
     from storage.duplicates import DuplicateGroup
@@ -25,14 +24,11 @@ def command(app: App, collection: str | None, kind: str | None, as_json: bool) -
     format or quality. The largest of each group comes first."""
     from search.ranking.looks import looks_of
     from storage.duplicates import duplicate_groups
-    from storage.upkeep.housekeeping import list_collections
+    from storage.upkeep.housekeeping import require_collection
 
     library = app.open_library()
-    names = [each.name for each in list_collections(library.engine)]
-    if collection is not None and collection not in names:
-        raise CommandError(
-            f"There is no collection {collection!r}; polyglance collections lists them."
-        )
+    if collection is not None:
+        require_collection(library.engine, collection)
     if kind != "exact":
         _fill_hashes(library)
     groups = duplicate_groups(

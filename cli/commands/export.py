@@ -22,15 +22,13 @@ FORMATS = ("parquet", "clip-retrieval", "npy")
 def command(app: App, target: Path, kind: str, collection: str | None, force: bool) -> None:
     """Write embeddings and what is known of their pictures."""
     from storage.exchange.writing import export
-    from storage.pictures import count_by_collection
+    from storage.upkeep.housekeeping import require_collection
 
     library = app.open_library()
     space = library.active_space()
     if space is None:
         raise CommandError(f"The library in {library.data_dir} is empty: nothing to export.")
-    if collection is not None and collection not in count_by_collection(library.engine):
-        raise CommandError(
-            f"There is no collection {collection!r}; polyglance collections lists them."
-        )
+    if collection is not None:
+        require_collection(library.engine, collection)
     count = export(library, space, target.absolute(), kind, collection=collection, force=force)
     click.echo(f"{count:,} pictures with their embeddings are in {click.format_filename(target)}")

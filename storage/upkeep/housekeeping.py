@@ -96,7 +96,7 @@ def rename_collection(library: Library, old: str, new: str) -> None:
     if any(0xD800 <= ord(char) <= 0xDFFF for char in new):  # how Python shows such bytes
         raise HousekeepingError(f"The name {new!r} is no UTF-8 text; give another.")
     with writer_lock(library.data_dir, "collections rename"):
-        _require_collection(library.engine, old)
+        require_collection(library.engine, old)
         if new != old and new in {each.name for each in list_collections(library.engine)}:
             raise HousekeepingError(
                 f"There is a collection {new!r} already, and two can't be told apart again once "
@@ -108,7 +108,8 @@ def rename_collection(library: Library, old: str, new: str) -> None:
             _count_commit(connection)
 
 
-def _require_collection(engine: Engine, name: str) -> None:
+def require_collection(engine: Engine, name: str) -> None:
+    """Raises HousekeepingError, with the nearest name, when there is no such collection."""
     names = [each.name for each in list_collections(engine)]
     if name in names:
         return
@@ -122,7 +123,7 @@ def forgettable(engine: Engine, choice: Choice) -> Forgettable:
     HousekeepingError for a collection, or a path, that it knows nothing of."""
     found = Forgettable({}, set(), 0)
     if choice.collection is not None:
-        _require_collection(engine, choice.collection)
+        require_collection(engine, choice.collection)
         wanted = select(Collection.id).where(Collection.name == choice.collection)
         found.located.update(_located(engine, Location.collection_id.in_(wanted)))
     for path in choice.paths:

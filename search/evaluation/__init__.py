@@ -1,0 +1,1 @@
+"""How well a library's own pictures are found by captions that somebody wrote for them."""
