@@ -1,11 +1,11 @@
 """What facets are counted from: a few facts of every picture, as columns in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from storage.catalog.column_types import text_to_path
 
@@ -47,41 +47,67 @@ class FacetColumns:
     """Of each file: with a slash at its end, "" for none."""
     collections: Named
     """Of each file."""
+    copies: NDArray[np.bool_]
+    """Of each file: whether its picture has others."""
+
+
+class _Codes(dict[str | None, int]):
+    """Names → their codes, given as they come."""
+
+    def __missing__(self, name: str | None) -> int:
+        code = self[name] = NONE if name is None else len(self) - (None in self)
+        return code
+
+    def named(self, codes: Codes) -> Named:
+        return Named(codes, [name for name in self if name is not None])
+
+
+PICTURE = np.dtype(
+    [
+        *(("id", "i8"), ("width", "i4"), ("height", "i4"), ("latitude", "f4"), ("longitude", "f4")),
+        *(("month", "i4"), ("camera", "i4"), ("format", "i4")),
+    ]
+)
+FILE = np.dtype([("owner", "i8"), ("folder", "i4"), ("collection", "i4")])
 
 
 def read_columns(engine: Engine) -> FacetColumns:
-    with engine.connect() as connection:
-        # One read transaction. The driver's own rows: there may be millions.
-        pictures = connection.exec_driver_sql(
+    months, cameras, formats, folders, collections = (_Codes() for _ in range(5))
+
+    def picture_rows(connection: Connection) -> Iterator[tuple[object, ...]]:
+        for *facts, month, camera, format_name in connection.exec_driver_sql(
             "SELECT id, width, height, latitude, longitude, substr(taken_at, 1, 7), camera, format"
             " FROM image WHERE deleted_at IS NULL ORDER BY id"
-        ).fetchall()
-        files = connection.exec_driver_sql(
-            "SELECT location.image_id, location.path, collection.name FROM location"
-            " JOIN collection ON collection.id = location.collection_id"
-        ).fetchall()
-    ids = np.fromiter((row[0] for row in pictures), dtype=np.int64, count=len(pictures))
-    owners = np.fromiter((row[0] for row in files), dtype=np.int64, count=len(files))
-    file_rows = np.searchsorted(ids, owners).astype(np.int32)
-    folders = _named(row[1].rpartition("/")[0] for row in files)
-    shown = [text_to_path(name) + "/" if name else "" for name in folders.names]
+        ):
+            yield (*facts, months[month], cameras[camera], formats[format_name])
+
+    def file_rows(connection: Connection) -> Iterator[tuple[int, int, int]]:
+        names = dict(
+            tuple(row) for row in connection.exec_driver_sql("SELECT id, name FROM collection")
+        )
+        for owner, path, collection in connection.exec_driver_sql(
+            "SELECT image_id, path, collection_id FROM location"
+        ):
+            yield owner, folders[path.rpartition("/")[0]], collections[names[collection]]
+
+    with engine.connect() as connection:
+        # One read transaction. Straight into arrays: there may be millions.
+        pictures = np.fromiter(picture_rows(connection), dtype=PICTURE)
+        files = np.fromiter(file_rows(connection), dtype=FILE)
+    ids = np.ascontiguousarray(pictures["id"])
+    rows = np.searchsorted(ids, files["owner"]).astype(np.int32)
+    shown = [text_to_path(name) + "/" if name else "" for name in folders if name is not None]
     return FacetColumns(
         ids=ids,
-        widths=np.fromiter((row[1] for row in pictures), dtype=np.int32, count=len(pictures)),
-        heights=np.fromiter((row[2] for row in pictures), dtype=np.int32, count=len(pictures)),
-        latitudes=np.array([row[3] for row in pictures], dtype=np.float32),
-        longitudes=np.array([row[4] for row in pictures], dtype=np.float32),
-        months=_named(row[5] for row in pictures),
-        cameras=_named(row[6] for row in pictures),
-        formats=_named(row[7] for row in pictures),
-        file_rows=file_rows,
-        folders=Named(folders.codes, shown),
-        collections=_named(row[2] for row in files),
+        widths=np.ascontiguousarray(pictures["width"]),
+        heights=np.ascontiguousarray(pictures["height"]),
+        latitudes=np.ascontiguousarray(pictures["latitude"]),
+        longitudes=np.ascontiguousarray(pictures["longitude"]),
+        months=months.named(np.ascontiguousarray(pictures["month"])),
+        cameras=cameras.named(np.ascontiguousarray(pictures["camera"])),
+        formats=formats.named(np.ascontiguousarray(pictures["format"])),
+        file_rows=rows,
+        folders=Named(np.ascontiguousarray(files["folder"]), shown),
+        collections=collections.named(np.ascontiguousarray(files["collection"])),
+        copies=np.bincount(rows, minlength=len(ids))[rows] > 1,
     )
-
-
-def _named(values: Iterable[str | None]) -> Named:
-    known: dict[str | None, int] = {None: NONE}
-    codes = [known.setdefault(value, len(known) - 1) for value in values]
-    names = [name for name in known if name is not None]
-    return Named(np.array(codes, dtype=np.int32), names)

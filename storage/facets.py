@@ -6,7 +6,6 @@ another choice there would find.
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import cos, radians
 
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, select
 
 from storage.catalog.schema import Counter, Image
 from storage.facet_columns import FacetColumns, read_columns
+from storage.facet_places import Cluster, clusters_of
 from storage.pictures import KM_PER_DEGREE, filter_ids, pictures_matching
 from storage.records import PictureFilter
 
@@ -30,16 +30,6 @@ STALE_SHARE = 10
 """While a job commits, columns may be as old as so many times what reading them took."""
 
 Rows = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Pictures taken near each other; all of them lie within `km` of the point."""
-
-    latitude: float
-    longitude: float
-    km: float
-    count: int
 
 
 @dataclass(frozen=True)
@@ -107,6 +97,7 @@ class _State:
     until: float
     """On the monotonic clock: how long they may be used although the catalog has moved on."""
     passing: dict[PictureFilter, Rows] = field(default_factory=dict)
+    counted: dict[PictureFilter, Facets] = field(default_factory=dict)
 
 
 class FacetCounts:
@@ -119,6 +110,14 @@ class FacetCounts:
 
     def of(self, chosen: PictureFilter) -> Facets:
         state = self._current()
+        found = state.counted.get(chosen)
+        if found is None:
+            found = self._count(state, chosen)
+            if len(state.counted) < KEPT_FILTERS:
+                state.counted[chosen] = found
+        return found
+
+    def _count(self, state: _State, chosen: PictureFilter) -> Facets:
         parts = _parts(chosen)
 
         def around(own: str = "") -> Rows:
@@ -139,7 +138,7 @@ class FacetCounts:
             orientations=_orientations(columns, around("orientation")),
             sizes=_sizes(columns, around("size")),
             formats=columns.formats.count(around("formats")),
-            places=_places(columns, around(), degrees_shown(chosen) / CELLS_ACROSS),
+            places=clusters_of(columns, around(), degrees_shown(chosen) / CELLS_ACROSS),
         )
 
     def _current(self) -> _State:
@@ -169,11 +168,32 @@ class FacetCounts:
     def _passing(self, state: _State, part: PictureFilter) -> Rows:
         found = state.passing.get(part)
         if found is None:
-            ids = filter_ids(self._engine, part)
-            found = np.isin(state.columns.ids, ids, assume_unique=True)
+            found = _of_columns(state.columns, part)
+            if found is None:
+                # Both ascend; one that came in since the columns were read is none of theirs.
+                passing = filter_ids(self._engine, part)
+                at = np.searchsorted(passing, state.columns.ids)
+                found = np.append(passing, -1)[at] == state.columns.ids
             if len(state.passing) < KEPT_FILTERS:
                 state.passing[part] = found
         return found
+
+
+def _of_columns(columns: FacetColumns, part: PictureFilter) -> Rows | None:
+    """What a filter lets through, where the columns can tell; else the catalog is asked."""
+    if part == PictureFilter(orientation=part.orientation):
+        turned = {"landscape": np.greater, "portrait": np.less, "square": np.equal}
+        rows: Rows = turned[part.orientation or ""](columns.widths, columns.heights)
+        return rows
+    if part == PictureFilter(min_width=part.min_width, min_height=part.min_height):
+        return (columns.widths >= (part.min_width or 0)) & (
+            columns.heights >= (part.min_height or 0)
+        )
+    if part == PictureFilter(formats=part.formats):
+        wanted = {name.lower() for name in part.formats}
+        codes = [code for code, name in enumerate(columns.formats.names) if name in wanted]
+        return np.isin(columns.formats.codes, codes)
+    return None
 
 
 def _parts(chosen: PictureFilter) -> dict[str, PictureFilter]:
@@ -221,9 +241,12 @@ def _folders(columns: FacetColumns, rows: Rows, chosen: PictureFilter) -> dict[s
 
 def _pictures_by(columns: FacetColumns, files: Rows, codes: NDArray[np.int32]) -> dict[int, int]:
     """Code → pictures that have a file of it; a picture with two such files counts once."""
-    pairs = columns.file_rows[files].astype(np.int64) << 32 | codes[files]
-    found, counts = np.unique(np.unique(pairs) & 0xFFFFFFFF, return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+    counts = np.bincount(codes[files & ~columns.copies])
+    several = files & columns.copies
+    pairs = columns.file_rows[several].astype(np.int64) << 32 | codes[several]
+    more = np.bincount(np.unique(pairs) & 0xFFFFFFFF, minlength=len(counts))
+    more[: len(counts)] += counts
+    return {code: int(count) for code, count in enumerate(more.tolist()) if count}
 
 
 def _cameras(columns: FacetColumns, rows: Rows) -> dict[str, int]:
@@ -236,42 +259,16 @@ def _cameras(columns: FacetColumns, rows: Rows) -> dict[str, int]:
 
 
 def _orientations(columns: FacetColumns, rows: Rows) -> dict[str, int]:
-    shape = np.sign(columns.widths[rows] - columns.heights[rows])
+    widths, heights = columns.widths, columns.heights
     counts = {
-        name: int((shape == sign).sum())
-        for name, sign in (("landscape", 1), ("portrait", -1), ("square", 0))
+        "landscape": int(np.count_nonzero((widths > heights) & rows)),
+        "portrait": int(np.count_nonzero((widths < heights) & rows)),
+        "square": int(np.count_nonzero((widths == heights) & rows)),
     }
     return {name: count for name, count in counts.items() if count}
 
 
 def _sizes(columns: FacetColumns, rows: Rows) -> dict[int, int]:
-    shorter = np.minimum(columns.widths[rows], columns.heights[rows])
-    counts = {side: int((shorter >= side).sum()) for side in SHORTER_SIDES}
+    shorter = np.minimum(columns.widths, columns.heights)
+    counts = {side: int(np.count_nonzero((shorter >= side) & rows)) for side in SHORTER_SIDES}
     return {side: count for side, count in counts.items() if count}
-
-
-def _places(columns: FacetColumns, rows: Rows, step: float) -> tuple[Cluster, ...]:
-    """Clusters over a grid of `step` degrees, the largest first."""
-    there = rows & ~np.isnan(columns.latitudes) & ~np.isnan(columns.longitudes)
-    if not there.any():
-        return ()
-    points = np.stack([columns.latitudes[there], columns.longitudes[there]], axis=1)
-    cells = np.round(points / step).astype(np.int64)
-    _, cell_of, counts = np.unique(
-        cells[:, 0] * 100_000 + cells[:, 1], return_inverse=True, return_counts=True
-    )
-    order = np.argsort(cell_of, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    sums = np.add.reduceat(points[order].astype(np.float64), starts)
-    spans = np.maximum.reduceat(points[order], starts) - np.minimum.reduceat(points[order], starts)
-    clusters = [
-        _cluster(sums[at] / count, spans[at], int(count)) for at, count in enumerate(counts)
-    ]
-    return tuple(sorted(clusters, key=lambda cluster: -cluster.count))
-
-
-def _cluster(middle: Sequence[float], span: Sequence[float], count: int) -> Cluster:
-    latitude, longitude = (round(float(each), 3) for each in middle)
-    wide = float(span[1]) * max(cos(radians(latitude)), 0.01)
-    km = float(np.hypot(float(span[0]), wide)) * KM_PER_DEGREE
-    return Cluster(latitude, longitude, max(5.0, float(round(km + 1))), count)

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 from werkzeug.wrappers import Response as AnyResponse
 
 from encoders import EncoderError
+from encoders.load import STARTER
 from search.access.errors import AccessRefused, KeyRequired
 from search.access.guard import guard
 from search.access.request_log import log_requests
@@ -24,6 +25,7 @@ from webui.api_docs import make_api_docs
 from webui.asked import Asked
 from webui.assets import version_assets
 from webui.config import WebConfig
+from webui.job_words import add_job_words
 from webui.languages import add_languages
 from webui.security import secure
 from webui.sign_in import add_sign_in, to_sign_in
@@ -65,6 +67,7 @@ def create_app(engine: SearchEngine, config: WebConfig) -> Flask:
     add_sign_in(app, engine.library, sessions)
     version_assets(app)
     add_words(app)
+    add_job_words(app)
     app.register_blueprint(make_blueprint(engine))
     app.register_blueprint(metrics.make_blueprint(figures))
     app.register_blueprint(health.make_blueprint(engine))
@@ -80,6 +83,7 @@ def create_app(engine: SearchEngine, config: WebConfig) -> Flask:
             "asked": Asked(),
             "limits": engine.config,
             "model_notice": config.model_notice,
+            "is_starter": engine.space.checkpoint == STARTER,
         }
 
     return app

@@ -8,7 +8,8 @@ from typing import Any
 from babel.dates import get_month_names
 from flask_babel import format_decimal, get_locale, gettext
 
-from storage.facets import Cluster, Facets, degrees_shown, folder_of
+from storage.facet_places import Cluster
+from storage.facets import Facets, degrees_shown, folder_of
 from storage.records import PictureFilter
 from webui.asked import Asked
 

@@ -1,5 +1,6 @@
 """Values and errors → words in the reader's language."""
 
+import re
 from datetime import UTC, date, datetime
 
 from babel import Locale
@@ -24,6 +25,8 @@ from search.schemas import Filters
 from webui.query_pictures import PictureForgotten
 
 FILTER_FIELDS = {"filters", *Filters.model_fields}
+TOO_LONG = re.compile(r"The query is long:|The query has \d+ tokens")
+"""How the encoders begin to say that they do not read all of a query."""
 BYTE_UNITS = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte")
 
 
@@ -112,9 +115,13 @@ def theme_name(theme: str) -> str:
 
 
 def in_words(result: SearchResult, checkpoint: str) -> list[tuple[str, str]]:
-    """(language, text) of what is to be said of a query; some only in English."""
+    """(language, text) of what is to be said of a query; what has no words here, in English."""
     of_language = language_warnings(checkpoint, result.language)
-    said = [("en", text) for text in result.warnings if text not in of_language]
+    rest = [text for text in result.warnings if text not in of_language]
+    said = [("en", text) for text in rest if not TOO_LONG.match(text)]
+    if len(said) < len(rest):
+        words = gettext("The query is long: the model reads only its beginning.")
+        said.append(("", str(words)))
     if of_language and result.language:
         locale = get_locale()
         name = Locale.parse(result.language, sep="-").get_display_name(locale)

@@ -13,11 +13,13 @@ function grown(field) {
     if (!["type", "value", "autofocus"].includes(name)) area.setAttribute(name, value);
   }
   area.rows = 1;
-  area.value = field.value;
+  area.defaultValue = field.value;
   const active = document.activeElement === field;
   field.replaceWith(area);
-  if (active || field.autofocus) area.focus({ preventScroll: true });
-  area.setSelectionRange(area.value.length, area.value.length);
+  if (active || field.autofocus) {
+    area.focus({ preventScroll: true });
+    area.setSelectionRange(area.value.length, area.value.length);
+  }
   return area;
 }
 

@@ -118,10 +118,13 @@ frame.addEventListener("dblclick", (event) => zoom(view.scale > 1 ? 1 : 2.5, eve
 
 const fingers = new Map();
 let from = null; // where a swipe began
-let spread = 0;
 
 const apart = ([one, other]) =>
-  Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+  Math.max(1, Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY));
+const between = ([one, other]) => ({
+  clientX: (one.clientX + other.clientX) / 2,
+  clientY: (one.clientY + other.clientY) / 2,
+});
 
 frame.addEventListener("pointerdown", (event) => {
   fingers.set(event.pointerId, event);
@@ -133,16 +136,15 @@ frame.addEventListener("pointerdown", (event) => {
 frame.addEventListener("pointermove", (event) => {
   const before = fingers.get(event.pointerId);
   if (!before) return;
+  const stood = [...fingers.values()];
   fingers.set(event.pointerId, event);
   if (fingers.size === 2) {
-    const [one, other] = [...fingers.values()];
-    const now = apart([one, other]);
-    const middle = {
-      clientX: (one.clientX + other.clientX) / 2,
-      clientY: (one.clientY + other.clientY) / 2,
-    };
-    if (spread) zoom((view.scale * now) / spread, middle);
-    spread = now;
+    const stand = [...fingers.values()];
+    const [there, here] = [between(stood), between(stand)];
+    zoom((view.scale * apart(stand)) / apart(stood), there);
+    view.x += here.clientX - there.clientX;
+    view.y += here.clientY - there.clientY;
+    draw();
   } else if (view.scale > 1) {
     view.x += event.clientX - before.clientX;
     view.y += event.clientY - before.clientY;
@@ -152,7 +154,6 @@ frame.addEventListener("pointermove", (event) => {
 for (const end of ["pointerup", "pointercancel", "pointerleave"]) {
   frame.addEventListener(end, (event) => {
     fingers.delete(event.pointerId);
-    spread = 0;
   });
 }
 frame.addEventListener("dragstart", (event) => event.preventDefault());
