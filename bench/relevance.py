@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.retrieval import Gallery, Query, lexicon_queries, photo_gallery
-from encoders.load import STARTER, EncoderConfig, load_encoder
+from encoders import EncoderConfig, load_encoder
+from encoders.load import STARTER
 from search.ranking.background import embed_background
 from search.ranking.relevance import NOTHING_BELOW, RelevanceModel
 from storage.index.snapshot import Snapshot

@@ -30,7 +30,7 @@ from bench.simulated import simulated_photographs
 from encoders import EncoderConfig, load_encoder
 from encoders.load import STARTER
 from encoders.starter.concepts import membership, picture_embeddings
-from encoders.starter.lexicon import fold, languages, read_broader, read_names
+from encoders.starter.lexicon import Broader, fold, languages, read_broader, read_names
 
 EVERYDAY = frozenset(
     {
@@ -235,10 +235,10 @@ def _best(cut: int, scores: Embeddings) -> NDArray[np.int64]:
     return np.argsort(-scores, kind="stable")[:cut]
 
 
-def _with_broader(keys: set[str], broader: dict[str, list[int]]) -> set[str]:
+def _with_broader(keys: set[str], broader: dict[str, Broader]) -> set[str]:
     """And every broader concept that one of these classes is under."""
     return keys | {
-        key for key, classes in broader.items() if not keys.isdisjoint(map(str, classes))
+        key for key, covered in broader.items() if not keys.isdisjoint(map(str, covered.classes))
     }
 
 

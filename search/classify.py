@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from encoders import Embeddings, Encoder
+from encoders.load import STARTER
 from search.ranking.background import kind_of
 
 TEMPLATES = {
@@ -23,7 +24,8 @@ TEMPLATES = {
     "THAI": ("{}", "ภาพถ่าย{}"),
 }
 """By script; a label's embedding is the mean over its templates'. The label alone is one of them,
-which serves the languages that share a script with another's templates."""
+which serves the languages that share a script with another's templates. The starter does without:
+it knows names as they stand, and a sentence about one tells it nothing more."""
 
 LEAST, MOST = 1e-30, 1 - 1e-7
 """Probabilities are kept off 0 and 1, where they have no odds."""
@@ -61,6 +63,8 @@ def classify_embedding(
 
 def label_embeddings(encoder: Encoder, labels: Sequence[str]) -> Embeddings:
     """(n, dim) of L2 norm 1."""
+    if encoder.space.checkpoint == STARTER:
+        return encoder.encode_texts(labels)
     prompts = [
         [template.format(label) for template in TEMPLATES.get(kind_of(label).script, ("{}",))]
         for label in labels

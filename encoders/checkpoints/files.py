@@ -7,7 +7,7 @@ from typing import Any
 
 from encoders.errors import UnsupportedCheckpoint
 
-MODEL_TYPES = frozenset({"siglip", "siglip2", "clip", "chinese_clip", "metaclip_2"})
+MODEL_TYPES = frozenset({"siglip", "siglip2", "clip", "chinese_clip", "altclip", "metaclip_2"})
 """Both towers in one space, in transformers' names. SigLIP 2 of fixed resolution is `siglip`."""
 
 WEIGHTS = "model.safetensors"

@@ -10,17 +10,22 @@ from pathlib import Path
 
 from encoders.checkpoints.failures import explained
 from encoders.checkpoints.files import SETTINGS_FILES, check_config, check_files, weight_names
+from encoders.checkpoints.patience import patience
 from encoders.checkpoints.resume import WeightFile, fetch_blob
 from encoders.errors import UnsupportedCheckpoint
 
 HUB_TIMEOUT_S = 8.0
-"""How long the hub may take for its first answer."""
+"""How long the hub may be silent."""
 
 
 def locate_on_hub(checkpoint: str, revision: str | None) -> Path:
     """The snapshot's folder, named by its commit, with every file that the encoder needs."""
     with explained(checkpoint, revision):
-        return _cached(checkpoint, revision) or _download(checkpoint, revision)
+        cached = _cached(checkpoint, revision)
+        if cached is not None:
+            return cached
+        with patience(checkpoint, HUB_TIMEOUT_S):
+            return _download(checkpoint, revision)
 
 
 def _cached(checkpoint: str, revision: str | None) -> Path | None:
@@ -38,10 +43,8 @@ def _cached(checkpoint: str, revision: str | None) -> Path | None:
 def _download(checkpoint: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi
 
-    # The one request that takes a timeout, so it comes first.
-    info = HfApi().model_info(
-        checkpoint, revision=revision, files_metadata=True, timeout=HUB_TIMEOUT_S
-    )
+    # Asked once, where all others are asked again: so it comes first.
+    info = HfApi().model_info(checkpoint, revision=revision, files_metadata=True)
     commit = str(info.sha)
     files = {file.rfilename: file for file in info.siblings or []}
     folder = _snapshot(checkpoint, commit, SETTINGS_FILES)
@@ -78,6 +81,5 @@ def _snapshot(
             revision=revision,
             allow_patterns=list(names),
             local_files_only=local_files_only,
-            etag_timeout=HUB_TIMEOUT_S,
         )
     )

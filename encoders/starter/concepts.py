@@ -16,8 +16,12 @@ FLOOR = 0.9 / CLASSES
 """What the network says of any class for want of certainty is not seen. Under 1 / CLASSES, so
 that something is left of every picture."""
 
-BROADER_WEIGHT = 0.7
-"""What the broader concepts of a picture count beside its classes."""
+BROADER_WEIGHT = 1.0
+"""What the broader concepts of a picture count beside its classes: as much, so that a cosine says
+the same of "dog" as of "beagle"."""
+
+BESIDE_WEIGHT = 0.2
+"""What a class beside a broader concept counts, where one of its classes counts 1."""
 
 SHARPNESS = 10.0
 """How much more the nearest concepts of a query count than those farther off."""
@@ -26,11 +30,12 @@ CONCEPTS_PER_QUERY = 10
 
 
 def membership() -> NDArray[np.float32]:
-    """(1000, broader): 1 where the class falls under the broader concept."""
+    """(1000, broader): how far the class falls under the broader concept, 0 to 1."""
     broader = read_broader()
     members = np.zeros((CLASSES, len(broader)), np.float32)
-    for column, classes in enumerate(broader.values()):
-        members[classes, column] = 1.0
+    for column, covered in enumerate(broader.values()):
+        members[covered.classes, column] = 1.0
+        members[covered.beside, column] = BESIDE_WEIGHT
     return members
 
 

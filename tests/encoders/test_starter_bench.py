@@ -40,3 +40,6 @@ def test_a_simulated_photograph_shows_its_class_and_what_that_is_under():
     gallery = simulated_gallery(0.8, per_class=1)
     assert gallery.shows[207] >= {"207", "dog", "animal"}
     assert not gallery.shows[207] & {"cat", "vehicle"}
+    car_wheel, convertible = 479, 511
+    assert "car" in gallery.shows[convertible]
+    assert "car" not in gallery.shows[car_wheel]

@@ -5,7 +5,14 @@ from itertools import chain
 
 import pytest
 
-from encoders.starter.lexicon import concept_keys, fold, languages, read_broader, read_names
+from encoders.starter.lexicon import (
+    Broader,
+    concept_keys,
+    fold,
+    languages,
+    read_broader,
+    read_names,
+)
 
 LATIN = {"cs", "de", "en", "es", "fr", "id", "it", "nl", "pl", "pt", "sv", "sw", "tr", "vi"}
 
@@ -54,9 +61,18 @@ def test_names_are_in_the_script_of_their_language(language):
 
 def test_a_broader_concept_covers_classes_of_the_network():
     broader = read_broader()
-    assert all(broader.values())
-    assert set(chain(*broader.values())) <= set(range(1000))
-    assert broader["dog"] == list(range(151, 269))
+    assert all(covered.classes for covered in broader.values())
+    assert set(chain(*(covered.classes for covered in broader.values()))) <= set(range(1000))
+    assert broader["dog"] == Broader(list(range(151, 269)), [])
+    car_wheel, convertible = 479, 511
+    assert convertible in broader["car"].classes
+    assert car_wheel in broader["car"].beside
+
+
+def test_no_class_is_both_of_a_kind_and_beside_it():
+    for covered in read_broader().values():
+        assert set(covered.beside) <= set(range(1000))
+        assert not set(covered.classes) & set(covered.beside)
 
 
 @pytest.mark.parametrize(

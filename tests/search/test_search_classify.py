@@ -7,7 +7,8 @@ from color_encoder import ColorEncoder
 from flask.testing import FlaskClient
 from PIL import Image
 
-from search.classify import classify
+from encoders.starter import StarterEncoder
+from search.classify import classify, label_embeddings
 
 
 def test_labels_in_any_language_are_ranked_and_share_the_probability() -> None:
@@ -18,6 +19,14 @@ def test_labels_in_any_language_are_ranked_and_share_the_probability() -> None:
     assert found[0].probability > 0.9
     assert sum(each.probability for each in found) == pytest.approx(1.0)
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+
+
+def test_a_label_is_its_name_to_the_starter_and_a_template_s_mean_to_others() -> None:
+    starter = StarterEncoder()
+    labels = ["dog", "con mèo", "пальто"]
+    assert np.array_equal(label_embeddings(starter, labels), starter.encode_texts(labels))
+    other = ColorEncoder()
+    assert not np.allclose(label_embeddings(other, labels), other.encode_texts(labels))
 
 
 def test_one_label_has_all_the_probability() -> None:
