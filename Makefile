@@ -1,6 +1,7 @@
 # make demo    install, index sample pictures, serve them at http://127.0.0.1:7700
 # make test    install what tests need, and run them all
-# make install lint bench clean: as they say
+# make bench   what is measured, small; make bench FULL=1 at every size
+# make install lint clean: as they say
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,7 +43,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/lint-imports
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m bench $(ARGS)
+	@FULL=$(FULL) $(BIN)/python -m bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

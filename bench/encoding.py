@@ -3,28 +3,36 @@
 SigLIP 2's B/16-224 with random weights. `clients` ask one query after the other, each in a thread
 of its own, through the queue that the server uses; every query is another one. Pictures are noise
 at the model's own size, in batches of 8, without reading and decoding. The share of what float32
-takes is of the same run. Agreement is that of random weights on noise, which tells inputs apart
-far less than trained ones do: the real gate is asked on the user's own pictures.
+takes is of the same run. `products alone` is the limit: how many queries a second the matrix
+products of the text tower's layers would allow, and nothing else, all cores at work for
+themselves; what 16 clients get is a share of it. CPU time is that of all cores, for one query.
+Agreement is that of random weights on noise, which tells inputs apart far less than trained ones
+do: the real gate is asked on the user's own pictures.
 """
 
 import argparse
 import json
+import resource
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from bench.real_shapes import build
+from bench.real_shapes import SIZES, build
 from encoders import EncoderConfig, load_encoder
+from encoders.cores import Cores
 from encoders.siglip import DualEncoder
 from search.query.batching import QueryBatcher
 from search.ranking.background import background_texts
 
 CLIENTS = (1, 4, 16)
 BATCH = 8
+POSITIONS, TEXTS_A_PASS = 64, 4
 
 
 def noise(count: int) -> list[Image.Image]:
@@ -35,22 +43,78 @@ def noise(count: int) -> list[Image.Image]:
     ]
 
 
-def one_by_one(encoder: DualEncoder, texts: list[str]) -> tuple[float, float]:
-    """p50 and p95 of one query, ms."""
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def one_by_one(encoder: DualEncoder, texts: list[str]) -> dict[str, float]:
     took = []
+    cpu = cpu_seconds()
     for text in texts:
         began = time.perf_counter()
         encoder.encode_texts([text])
         took.append(1000 * (time.perf_counter() - began))
-    return float(np.percentile(took, 50)), float(np.percentile(took, 95))
+    cpu = 1000 * (cpu_seconds() - cpu) / len(texts)
+    p50, p95 = np.percentile(took, [50, 95])
+    return {"query_p50_ms": p50, "query_p95_ms": p95, "query_cpu_ms": cpu}
 
 
-def queries_per_second(encoder: DualEncoder, texts: list[str], clients: int) -> float:
+def by_clients(encoder: DualEncoder, texts: list[str], clients: int) -> dict[str, float]:
     batcher = QueryBatcher(encoder.encode_texts)
     with ThreadPoolExecutor(clients) as pool:
-        began = time.perf_counter()
+        cpu, began = cpu_seconds(), time.perf_counter()
         list(pool.map(batcher.embed, texts))
-        return len(texts) / (time.perf_counter() - began)
+        took, cpu = time.perf_counter() - began, cpu_seconds() - cpu
+    name = f"{clients}_clients"
+    return {
+        f"queries_per_s_{name}": len(texts) / took,
+        f"query_cpu_ms_{name}": 1000 * cpu / len(texts),
+    }
+
+
+def products_alone(precision: str) -> float:
+    """Queries a second, were a query no more than the products of the text tower's layers."""
+    import torch
+
+    tower = SIZES["B/16-224"]["tower"]
+    width, inner, layers = (
+        tower[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers")
+    )
+    shapes = ((3 * width, width), (width, width), (inner, width), (width, inner))
+    makers = {"float32": product_in_float32, "int8": product_in_8_bits}
+    products = [makers[precision](*shape, POSITIONS * TEXTS_A_PASS) for shape in shapes]
+
+    def one_pass(_: int) -> None:
+        with torch.inference_mode():
+            for _layer in range(layers):
+                for product in products:
+                    product()
+
+    cores = Cores()
+    passes = 6 * cores.count
+    cores.map(one_pass, range(cores.count))
+    began = time.perf_counter()
+    cores.map(one_pass, range(passes))
+    return passes * TEXTS_A_PASS / (time.perf_counter() - began)
+
+
+def product_in_float32(out: int, width: int, rows: int) -> Callable[[], object]:
+    import torch
+
+    weight, x = torch.randn(out, width), torch.randn(rows, width)
+    return lambda: torch.nn.functional.linear(x, weight)
+
+
+def product_in_8_bits(out: int, width: int, rows: int) -> Callable[[], object]:
+    import torch
+
+    weight = torch.randint(-127, 128, (out, width), dtype=torch.int8)
+    packed = torch.ops.onednn.qlinear_prepack(weight, None)
+    scales, zeros = torch.full((out,), 0.01), torch.zeros(out, dtype=torch.int32)
+    x = torch.randint(0, 256, (rows, width), dtype=torch.uint8)
+    plain: tuple[Any, ...] = (None, 1.0, 0, torch.float32, "none", [], "")
+    return lambda: torch.ops.onednn.qlinear_pointwise(x, 0.01, 128, packed, scales, zeros, *plain)
 
 
 def pictures_per_second(encoder: DualEncoder, count: int) -> float:
@@ -64,10 +128,12 @@ def pictures_per_second(encoder: DualEncoder, count: int) -> float:
 
 def measure(encoder: DualEncoder, texts: list[str], pictures: int) -> dict[str, float]:
     one_by_one(encoder, texts[:3])
-    p50, p95 = one_by_one(encoder, texts)
-    found = {"query_p50_ms": p50, "query_p95_ms": p95}
+    found = one_by_one(encoder, texts)
     for clients in CLIENTS:
-        found[f"queries_per_s_{clients}_clients"] = queries_per_second(encoder, texts, clients)
+        found |= by_clients(encoder, texts, clients)
+    found["queries_per_s_products_alone"] = products_alone(
+        "int8" if "int8" in encoder.precision else "float32"
+    )
     found["pictures_per_s"] = pictures_per_second(encoder, pictures)
     return found
 
@@ -95,6 +161,7 @@ def main() -> None:
     else:
         print("this CPU has no VNNI: float32 alone")
     _print(results)
+    _print_sharing(results)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
@@ -108,6 +175,19 @@ def _print(results: dict[str, dict[str, float]]) -> None:
         if len(columns) > 1:
             cells.append(f"{results['int8'][name] / results['float32'][name]:.2f}")
         print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def _print_sharing(results: dict[str, dict[str, float]]) -> None:
+    """What 16 clients get, against one, and against what the products allow."""
+    for column, found in results.items():
+        many = found["queries_per_s_16_clients"]
+        against = [f"{many / found['queries_per_s_1_clients']:.1f} × one client in {column}"]
+        if column != "float32":
+            exact = results["float32"]["queries_per_s_1_clients"]
+            against.append(f"{many / exact:.1f} × one in float32")
+        limit = found["queries_per_s_products_alone"]
+        against.append(f"{many / limit:.2f} of the products alone")
+        print(f"16 clients in {column}: {', '.join(against)}")
 
 
 if __name__ == "__main__":

@@ -2,25 +2,27 @@
 
 Small pictures with an encoder that costs next to nothing, so that what is seen is the indexer:
 peak memory of the job and of its decode workers, and the time of a second run over files that have
-not changed. Then photographs with the starter encoder: the share of the wall time in which the
-encoder was busy, which is what an indexer is to keep near one.
+not changed. Memory is what is the process's own (anonymous): pages of mapped files are not, and the
+system takes them back at any time. Then photographs with the starter encoder: the share of the wall
+time in which the encoder was busy, which is what an indexer is to keep near one.
 
 Every run is a process of its own. Default: 1,000 and 10,000 pictures; --full: 1,000 and 100,000.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bench.cheap_encoder import CheapEncoder
+from bench.memory import memory_peak
 from encoders import Encoder, EncoderConfig, load_encoder
 from indexer.config import IndexConfig, usable_cores
 from indexer.job import IndexJob
@@ -68,17 +70,21 @@ def run_one(encoder_name: str, folder: str, data_dir: str) -> dict[str, float]:
         encoder = load_encoder(encoder_name, EncoderConfig())
         encoder.encode_images([Image.new("RGB", (8, 8))])  # what it loads late is not the job's
     library = Library.open(Path(data_dir), create=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report = IndexJob(library, encoder, IndexConfig()).run(IndexRequest([folder]))
-    own = resource.getrusage(resource.RUSAGE_SELF)
+    began = time.process_time()
+    with memory_peak() as memory:
+        report = IndexJob(library, encoder, IndexConfig()).run(IndexRequest([folder]))
+    workers_peak = max(_workers_peaks(), default=0)
+    library.close()  # which brings the catalog's log into it
     return {
         "seen": report.counts.seen,
         "embedded": report.counts.embedded,
         "seconds": round(report.seconds, 2),
         "encoder_busy": round(report.encoder_seconds / report.seconds, 4),
-        "start_mib": before / 1024,
-        "peak_mib": own.ru_maxrss / 1024,
-        "workers_peak_mib": max(_workers_peaks(), default=0),
+        "cpu_seconds": round(time.process_time() - began, 2),
+        "start_mib": memory.at_start,
+        "peak_mib": memory.anonymous,
+        "resident_peak_mib": memory.resident,
+        "workers_peak_mib": workers_peak,
         "catalog_mib": (Path(data_dir) / "catalog.db").stat().st_size / 2**20,
     }
 
@@ -101,7 +107,7 @@ def in_own_process(encoder: str, folder: Path, data_dir: Path) -> dict[str, floa
     return result
 
 
-def measure(count: int) -> dict[str, object]:
+def measure(count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         began = time.monotonic()
@@ -111,6 +117,19 @@ def measure(count: int) -> dict[str, object]:
         second = in_own_process("cheap", folder, Path(scratch) / "library")
         assert (first["embedded"], second["embedded"], second["seen"]) == (count, 0, count)
         return {"pictures": count, "drawn_s": drawn, "first": first, "second": second}
+
+
+def growth_between(sizes: list[dict[str, Any]]) -> dict[str, float]:
+    """What the largest run took more than the smallest; nothing where there was but one."""
+    least, most = (choose(sizes, key=lambda row: row["pictures"]) for choose in (min, max))
+    if least is most:
+        return {}
+    return {
+        "pictures": most["pictures"] - least["pictures"],
+        "first_mib": most["first"]["peak_mib"] - least["first"]["peak_mib"],
+        "second_mib": most["second"]["peak_mib"] - least["second"]["peak_mib"],
+        "catalog_mib": most["first"]["catalog_mib"] - least["first"]["catalog_mib"],
+    }
 
 
 def measure_busy(count: int) -> dict[str, float]:
@@ -130,17 +149,25 @@ def main() -> None:
     if options.run:
         print(json.dumps(run_one(*options.run)))
         return
-    results: dict[str, object] = {"cores": usable_cores(), "sizes": []}
+    sizes: list[dict[str, Any]] = []
+    results: dict[str, object] = {"cores": usable_cores(), "sizes": sizes}
     print("pictures  first s  a second  job MiB  a worker MiB  catalog MiB  second s  its job MiB")
     for size in [1_000, 100_000] if options.full else options.sizes:
         row = measure(size)
-        results["sizes"] = [*results["sizes"], row]  # type: ignore[misc]
+        sizes.append(row)
         first, second = row["first"], row["second"]
         print(
             f"{size:8,d}  {first['seconds']:7.1f}  {size / first['seconds']:8.0f}  "
             f"{first['peak_mib']:7.0f}  {first['workers_peak_mib']:12.0f}  "
             f"{first['catalog_mib']:11.1f}  {second['seconds']:8.2f}  {second['peak_mib']:11.0f}",
             flush=True,
+        )
+    results["growth"] = growth = growth_between(sizes)
+    if growth:
+        print(
+            f"For {growth['pictures']:,} pictures more: {growth['first_mib']:+.1f} MiB in the "
+            f"first run and {growth['second_mib']:+.1f} in the second, beside "
+            f"{growth['catalog_mib']:+.1f} MiB of catalog."
         )
     if options.photographs:
         busy = measure_busy(options.photographs)

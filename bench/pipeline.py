@@ -2,19 +2,32 @@
 
 The pictures are the demo's photographs, enlarged and cropped to photographs of 12 megapixels and
 to pictures of 500 pixels, JPEGs of their own each. The model is SigLIP 2's B/16-224 with random
-weights. In one run, over the same files:
+weights. In one run, over the same files, in turns:
 
 - `decode`: reading, decoding and preprocessing alone, on all cores.
-- `forward`: the model alone, on pictures that are ready, in float32 and in 8 bits.
+- `forward`: the model alone, on pictures that are ready, in float32 and in 8 bits; the better of
+  one pass on all cores (`team`) and a pass on each (`cores`).
 - `plain`: transformers' own processor and model, float32, one file after the other.
-- `index`: the whole job, hashes, thumbnails, metadata and commits included, both precisions.
+- `index`: the whole job, hashes, thumbnails, metadata and commits included, both precisions;
+  `busy` is the share of its time in which the encoder was at work, `cpu ms` what a picture took
+  of all cores' time, workers included: that hardly depends on what else the machine does.
 
 `of the limit` is index against the lower of decode and forward. Decoding and the model share the
-cores here, so that on a CPU 1 can't be had: what the cores could do is 1 / (1/decode + 1/forward).
+cores here, so that on a CPU 1 can't be had: what the cores could do is 1 / (1/decode + 1/forward),
+and `of the cores` is against that.
+
+`start` is how long `polyglance index` takes over one known picture, and how long of it loading the
+model takes alone (its libraries, its weights); processes of their own.
 """
 
 import argparse
+import contextlib
 import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -74,14 +87,24 @@ def decode_rate(encoder: DualEncoder, files: list[Path]) -> float:
 
 
 def forward_rate(encoder: DualEncoder, count: int) -> float:
+    return max(forward_rates(encoder, count).values())
+
+
+def forward_rates(encoder: DualEncoder, count: int) -> dict[str, float]:
+    """team: one pass on all cores at a time. cores: a pass on each."""
     rng = np.random.default_rng(0)
-    batch = [encoder.preprocess(Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8)))]
-    batch *= BATCH
+    picture = Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8))
+    batch = [encoder.preprocess(picture)] * BATCH
+    batches = max(1, count // BATCH)
+    encoder.encode_together(batch)
     encoder.encode_preprocessed(batch)
     began = time.perf_counter()
-    for _ in range(count // BATCH):
-        encoder.encode_preprocessed(batch)
-    return per_second(count // BATCH * BATCH, began)
+    for _ in range(batches):
+        encoder.encode_together(batch)
+    team = per_second(batches * BATCH, began)
+    began = time.perf_counter()
+    encoder.encode_preprocessed(batch * batches)
+    return {"team": team, "cores": per_second(batches * BATCH, began)}
 
 
 def plain_rate(checkpoint: str, files: list[Path]) -> float:
@@ -101,20 +124,67 @@ def plain_rate(checkpoint: str, files: list[Path]) -> float:
     return per_second(len(files), began)
 
 
-def index_rate(encoder: DualEncoder, folder: Path, count: int) -> float:
+def index_once(encoder: DualEncoder, folder: Path, count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as home:
         library = Library.open(Path(home), create=True)
-        began = time.perf_counter()
+        cpu, began = _cpu_seconds(), time.perf_counter()
         report = IndexJob(library, encoder, IndexConfig()).run(IndexRequest([str(folder)]))
-        rate = per_second(count, began)
+        rate, cpu = per_second(count, began), _cpu_seconds() - cpu
         assert report.counts.embedded == count, report
         library.close()
-    return rate
+    busy = report.encoder_seconds / report.seconds
+    return {"index": rate, "busy": busy, "cpu ms": 1000 * cpu / count}
+
+
+def _cpu_seconds() -> float:
+    """Of this process and its decode workers, which live on from job to job."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    workers = 0.0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid():
+                workers += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used.ru_utime + used.ru_stime + workers
+
+
+_LOAD = """
+import sys
+from pathlib import Path
+from encoders import EncoderConfig, load_encoder
+load_encoder(sys.argv[1], EncoderConfig(cache_dir=Path(sys.argv[2])))
+"""
+
+
+def start_seconds(checkpoint: str, picture: Path, home: Path, rounds: int) -> dict[str, float]:
+    """Medians. `beyond` is what `index` takes besides loading the model."""
+    shutil.copytree(
+        picture.parent, home / "one", ignore=lambda _, names: set(names) - {picture.name}
+    )
+    polyglance = ["-c", "from cli.main import main; main()"]
+    index = [*polyglance, "--data-dir", str(home / "library"), "index", str(home / "one")]
+    commands = {
+        "index": [*index, "--model", checkpoint],
+        "load": ["-c", _LOAD, checkpoint, str(home / "cache")],
+    }
+    environment = {**os.environ, "POLYGLANCE_ENCODER_CACHE_DIR": str(home / "cache")}
+    took: dict[str, list[float]] = {name: [] for name in commands}
+    for turn in range(rounds + 1):
+        for name, command in commands.items():
+            began = time.perf_counter()
+            subprocess.run(
+                [sys.executable, *command], env=environment, check=True, capture_output=True
+            )
+            if turn:  # the first one makes the library, and warms the disk's cache
+                took[name].append(time.perf_counter() - began)
+    found = {name: float(np.median(times)) for name, times in took.items()}
+    return {**found, "beyond": found["index"] - found["load"]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=48, help="of each size")
+    parser.add_argument("--pictures", type=int, default=64, help="of each size")
+    parser.add_argument("--rounds", type=int, default=2, help="of forward and index, in turns")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     count: int = options.pictures
@@ -127,22 +197,49 @@ def main() -> None:
         samples = copy_samples(Path(home) / "samples")
         files = {kind: make_pictures(samples, folders[kind], KINDS[kind], count) for kind in KINDS}
         for kind, row in results.items():
-            row["plain"] = plain_rate(checkpoint, files[kind][: count // 2])
+            row["plain"] = plain_rate(checkpoint, files[kind][: max(8, count // 3)])
             row["decode"] = decode_rate(encoder, files[kind])
         for precision in ("float32", "int8"):
             if precision == "int8":
                 if not encoder.could_run_int8:
                     break
                 _run_int8(encoder, files["500 px"])
-            forward = forward_rate(encoder, count)
-            for kind, row in results.items():
-                row[f"forward {precision}"] = forward
-                row[f"index {precision}"] = index_rate(encoder, folders[kind], count)
+            _measure(encoder, precision, folders, count, options.rounds, results)
+        start = start_seconds(checkpoint, files["500 px"][0], Path(home), options.rounds)
     for row in results.values():
         _compare(row)
+        row |= {f"start, {name}, s": seconds for name, seconds in start.items()}
     _print(results)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
+
+
+def _measure(
+    encoder: DualEncoder,
+    precision: str,
+    folders: dict[str, Path],
+    count: int,
+    rounds: int,
+    results: dict[str, dict[str, float]],
+) -> None:
+    """Medians of all rounds into the results."""
+    forward: list[dict[str, float]] = []
+    index: dict[str, list[dict[str, float]]] = {kind: [] for kind in folders}
+    for _ in range(rounds):
+        forward.append(forward_rates(encoder, count))
+        for kind, folder in folders.items():
+            index[kind].append(index_once(encoder, folder, count))
+    forward.append(forward_rates(encoder, count))
+    for kind, row in results.items():
+        ways = _medians(forward)
+        row |= {f"forward {precision}, {way}": rate for way, rate in ways.items()}
+        row[f"forward {precision}"] = max(ways.values())
+        for name, value in _medians(index[kind]).items():
+            row[f"{name} {precision}"] = value
+
+
+def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.median([each[name] for each in rounds])) for name in rounds[0]}
 
 
 def _run_int8(encoder: DualEncoder, files: list[Path]) -> None:

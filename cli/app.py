@@ -96,7 +96,9 @@ class App:
         def background() -> "Background":
             return self.background_of(encoder, library.data_dir)
 
-        return SearchEngine(library, encoder, self.config.search, background)
+        engine = SearchEngine(library, encoder, self.config.search, background)
+        engine.model_is_proven = True  # or load_encoder had raised
+        return engine
 
     def background_of(self, encoder: "Encoder", home: Path) -> "Background":
         """What relevance is judged against; made on first need and kept beside the library."""

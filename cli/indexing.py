@@ -42,6 +42,8 @@ def run_reindex_job(
     """As `run_index_job`, for all pictures of the library."""
     bar = _bar("Embedding anew")
     bar.total = count_to_embed(library.engine, encoder.space)
+    if bar.total:
+        calibrate(encoder, library)  # the pictures to try it on are there from the first
 
     def show(counts: Counts) -> None:
         bar.set_postfix(failed=counts.failed, refresh=False)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from search.ranking.background import background_texts
 from storage.atomic import write_atomic
-from storage.pictures import get_images
+from storage.pictures import list_images
 from storage.thumbnails import STORED_SIDE
 
 if TYPE_CHECKING:
@@ -91,13 +91,15 @@ def _path(encoder: "DualEncoder", home: Path) -> Path:
 
 
 def _first_pictures(library: "Library") -> list[Image.Image]:
-    """As the indexer made them small: large enough for the range of what flows through a model."""
-    space = library.active_space()
-    if space is None:
+    """As the indexer made them small: large enough for the range of what flows through a model.
+
+    None where there are too few yet, which is asked after every commit.
+    """
+    images = list_images(library.engine, limit=2 * PICTURES)
+    if len(images) < FEWEST_PICTURES:
         return []
-    ids = library.reader(space).current().image_ids[: 2 * PICTURES].tolist()
     pictures: list[Image.Image] = []
-    for image in get_images(library.engine, ids).values():
+    for image in images:
         webp = library.thumbnails.get(image.sha256, STORED_SIDE)
         if webp is not None and len(pictures) < PICTURES:
             pictures.append(Image.open(BytesIO(webp)).convert("RGB"))

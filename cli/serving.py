@@ -39,7 +39,6 @@ def serve_forever(
     """Serve until interrupted. when_ready is told the address. Raises CommandError."""
     require_keys_beyond_this_machine(engine.library, config)
     _set_up_log(config)
-    engine.scan_quickly()
     engine.warm_up()
     web = WebConfig(model_notice=engine.encoder.notice, access=access_of(config))
     app = create_app(engine, web)

@@ -61,8 +61,8 @@ class Encoder(Protocol):
     """Pictures and texts → embeddings in one space.
 
     Resizing, normalising, tokenising, padding and L2 happen behind these methods and nowhere
-    else. `preprocess` may be called from many threads at once; so may the others, which take
-    turns inside.
+    else. All may be called from many threads at once; what can't run side by side takes turns
+    inside. An embedding depends neither on that nor on what else is in its batch.
     """
 
     @property

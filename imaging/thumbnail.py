@@ -7,10 +7,10 @@ from PIL import Image
 
 THUMBNAIL_MIME = "image/webp"
 
-# Method 2 is the knee: 3.2 ms and 10.9 kB for 320 pixels, where 0 takes 2.0 ms and 13.2 kB, and
-# 4 takes 7.4 ms and 10.4 kB, at the same likeness (SSIM .966, .966, .969).
-_QUALITY = 78
-_METHOD = 2
+# Of photographs at 512 pixels, method 0 takes 3.7 ms and 21.5 kB where 2 takes 6.3 ms and 19.3 kB
+# at the same likeness (38.1 dB): beside a model that takes 60 ms a picture, that is time to save.
+_QUALITY = 76
+_METHOD = 0
 
 
 def make_thumbnail(image: Image.Image, max_side: int) -> bytes:
@@ -18,8 +18,8 @@ def make_thumbnail(image: Image.Image, max_side: int) -> bytes:
     scale = max_side / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        # A third of the time of the exact Lanczos, and not told from it by eye (SSIM .996).
-        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.5)
+        # Three fifths of the time of bicubic, and not told from Lanczos by eye (48 dB).
+        image = image.resize(size, Image.Resampling.HAMMING, reducing_gap=1.5)
     out = io.BytesIO()
     image.save(out, "WEBP", quality=_QUALITY, method=_METHOD)
     return out.getvalue()

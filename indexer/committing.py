@@ -1,127 +1,160 @@
-"""Pictures that were read → embedded in batches, committed in larger ones."""
+"""What was read → embedded in batches, committed in larger ones, both beside the reading."""
 
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
+from types import TracebackType
 
-from encoders import Encoder, Preprocessed
-from indexer.config import IndexConfig
-from indexer.reading import ReadPicture
+from encoders import Embeddings, Encoder, Preprocessed
+from indexer.config import IndexConfig, usable_cores
+from indexer.embedding import BatchEmbedder
 from indexer.report import Counts
-from storage.files import locations_of
 from storage.library import Library
-from storage.records import Batch, FailedFile, IndexedFile, KnownFile
-from storage.sources.containers import location_is_gone
+from storage.records import Batch
 from storage.writer import LibraryWriter
 
 ProgressListener = Callable[[Counts], None]
 
 
+@dataclass(frozen=True)
+class RunningJob:
+    """A job that holds the write lock."""
+
+    library: Library
+    writer: LibraryWriter
+    id: int
+
+
 @dataclass
 class _Pending:
-    """What waits for the encoder, and what waits for the commit."""
+    """What waits for the commit, and what of it is on its way through the encoder."""
 
     batch: Batch = field(default_factory=Batch)
+    being_embedded: list[tuple[list[bytes], Future[Embeddings]]] = field(default_factory=list)
     to_embed: dict[bytes, Preprocessed] = field(default_factory=dict)
+    known: set[bytes] = field(default_factory=set)
+    """What of it was given to be embedded."""
     since: float = field(default_factory=time.monotonic)
 
     @property
-    def files(self) -> int:
-        return len(self.batch.files) + len(self.batch.failures)
+    def size(self) -> int:
+        return max(len(self.batch.files) + len(self.batch.failures), len(self.known))
+
+    def whole_batch(self) -> Batch:
+        """Waits for its embeddings. Raises what the encoder raised."""
+        for sha256s, future in self.being_embedded:
+            self.batch.embeddings.update(zip(sha256s, future.result(), strict=True))
+        return self.batch
 
 
 class Committer:
-    """One job's way into the library. Counts what it takes."""
+    """One job's way into the library, for the thread that runs the job.
+
+    The encoder and the commits have threads of their own. Batches are committed in the order in
+    which they were filled, one at a time; while one is being committed the next is filled. An
+    error of either is raised by a later call, `flush` at the latest.
+    """
 
     def __init__(
-        self,
-        library: Library,
-        encoder: Encoder,
-        config: IndexConfig,
-        counts: Counts,
-        listener: ProgressListener,
+        self, job: RunningJob, encoder: Encoder, config: IndexConfig, counts: Counts
     ) -> None:
-        self._library = library
-        self._encoder = encoder
+        self.job = job
         self._config = config
         self._counts = counts
-        self._listener = listener
+        # Enough for every core to have a picture, while another batch waits.
+        self._embedder = BatchEmbedder(encoder, 2 + usable_cores() // config.batch_size)
+        self._thread = ThreadPoolExecutor(1, "commit")
         self._pending = _Pending()
+        self._committing: Future[None] | None = None
+        self._in_commit: set[bytes] = set()
         # Copies of one picture can be read side by side, before the catalog knows of the first.
-        self._embedded_lately: deque[bytes] = deque(maxlen=4 * (config.batch_size + config.workers))
-        self.claimed: set[int] = set()
-        """Locations that a moved file has taken over in this job."""
-        self.encoder_seconds = 0.0
+        self._lately: deque[bytes] = deque(maxlen=4 * (config.batch_size + config.workers))
 
-    def take(self, read: ReadPicture, known: KnownFile | None, new_collection: int) -> None:
-        pending, counts = self._pending, self._counts
-        moved_from = None
-        if known is None or known.location_id is None:
-            moved_from = self._moved_from(read)
-            if moved_from is None:
-                counts.new += 1
-            else:
-                counts.moved += 1
-        elif read.image_id is not None and read.image_id == known.image_id:
-            counts.unchanged += 1  # merely touched, its sidecar changed, or its embedding missing
-        else:
-            counts.changed += 1
-        if read.image is not None:
-            pending.batch.images[read.sha256] = read.image
-        if read.pixels is not None and read.sha256 not in self._embedded_lately:
-            pending.to_embed[read.sha256] = read.pixels
-        kept = None if known is None else known.collection_id
-        into = new_collection if kept is None else kept
-        pending.batch.files.append(
-            IndexedFile(read.stat, into, read.sha256, moved_from, texts=read.texts)
-        )
+    @property
+    def batch(self) -> Batch:
+        """To be filled with what the next commit shall hold, all but the embeddings."""
+        return self._pending.batch
+
+    @property
+    def encoder_seconds(self) -> float:
+        return self._embedder.seconds
+
+    def embed(self, sha256: bytes, pixels: Preprocessed) -> None:
+        """For the next commit; nothing is done for a picture that has just been embedded."""
+        pending = self._pending
+        if sha256 in pending.known or sha256 in self._in_commit or sha256 in self._lately:
+            return
+        pending.known.add(sha256)
+        self._lately.append(sha256)
+        pending.to_embed[sha256] = pixels
         if len(pending.to_embed) >= self._config.batch_size:
-            self._embed()
-        self._listener(counts)
+            self._send()
 
-    def take_failure(self, failed: FailedFile) -> None:
-        self._counts.failed += 1
-        self._pending.batch.failures.append(failed)
-
-    def commit_when_due(self, writer: LibraryWriter, job_id: int) -> bool:
-        """Whether it was."""
+    def commit_when_due(self) -> bool:
+        """Whether a commit has ended since this was asked last."""
+        ended = self._committing is not None and self._committing.done()
+        if ended:
+            self._await_commit()
         waited = time.monotonic() - self._pending.since
         if (
-            self._pending.files < self._config.commit_images
-            and waited < self._config.commit_seconds
+            self._pending.size >= self._config.commit_images
+            or waited >= self._config.commit_seconds
         ):
-            return False
-        self.flush(writer, job_id)
-        self._library.fold(writer)
-        return True
+            ended = self._await_commit() or ended
+            self._begin_commit()
+        return ended
 
-    def flush(self, writer: LibraryWriter, job_id: int) -> None:
-        self._embed()
-        if self._pending.batch:
-            writer.commit(self._pending.batch, job_id, asdict(self._counts))
-        self._pending = _Pending()
-        self._listener(self._counts)
+    def flush(self) -> bool:
+        """Returns when all is committed: whether a commit that was due has ended meanwhile."""
+        ended = self._await_commit()
+        self._begin_commit()
+        self._await_commit()
+        return ended
 
-    def _moved_from(self, read: ReadPicture) -> int | None:
-        """The location that this file had, if its content was known at a place that is now empty
-        (and not merely out of reach: the place's root is there)."""
-        if read.image_id is None:
-            return None
-        for location_id, location in locations_of(self._library.engine, read.image_id):
-            if location_id not in self.claimed and location_is_gone(location.root, location.path):
-                self.claimed.add(location_id)
-                return location_id
-        return None
+    def __enter__(self) -> "Committer":
+        return self
 
-    def _embed(self) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Without `flush` what is pending is dropped; a commit under way is seen through."""
+        if self._committing is not None:
+            wait([self._committing])
+        self._embedder.close()
+        self._thread.shutdown()
+
+    def _send(self) -> None:
         pending = self._pending
-        if not pending.to_embed:
-            return
-        began = time.monotonic()
-        embeddings = self._encoder.encode_preprocessed(list(pending.to_embed.values()))
-        self.encoder_seconds += time.monotonic() - began
-        pending.batch.embeddings.update(zip(pending.to_embed, embeddings, strict=True))
-        self._counts.embedded += len(pending.to_embed)
-        self._embedded_lately.extend(pending.to_embed)
-        pending.to_embed.clear()
+        if pending.to_embed:
+            future = self._embedder.embed(list(pending.to_embed.values()))
+            pending.being_embedded.append((list(pending.to_embed), future))
+            self._counts.embedded += len(pending.to_embed)
+            pending.to_embed = {}
+
+    def _begin_commit(self) -> None:
+        self._send()
+        pending, self._pending = self._pending, _Pending()
+        if pending.batch or pending.known:
+            self._in_commit = pending.known
+            # Of this moment: what is read meanwhile belongs to the next commit.
+            counts = asdict(self._counts)
+            self._committing = self._thread.submit(self._commit, pending, counts)
+
+    def _commit(self, pending: _Pending, counts: dict[str, int]) -> None:
+        job = self.job
+        job.writer.commit(pending.whole_batch(), job.id, counts)
+        job.library.fold(job.writer)
+
+    def _await_commit(self) -> bool:
+        """Whether there was one."""
+        committing, self._committing = self._committing, None
+        if committing is None:
+            return False
+        committing.result()
+        self._in_commit = set()
+        return True

@@ -18,7 +18,8 @@ def usable_cores() -> int:
 @dataclass(frozen=True)
 class IndexConfig:
     batch_size: int = 16
-    """Pictures in one forward pass."""
+    """Pictures that the encoder is given at once, two such batches or more ahead of the commit. On
+    a CPU each core takes a few of them at a time."""
     workers: int = field(default_factory=usable_cores)
     """Processes that read and decode."""
     decode_seconds: float = 60.0

@@ -1,16 +1,19 @@
 """One file → what the commit needs of it, by way of a decode worker."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from sqlalchemy import Engine
 
-from encoders import Preprocessed
+from encoders import Preprocessed, Preprocessor
+from indexer.config import IndexConfig
 from indexer.decoding.messages import (
+    DecodeSetup,
     FileRead,
     FileToRead,
     LibraryFault,
@@ -20,6 +23,7 @@ from indexer.decoding.messages import (
 from indexer.decoding.pool import DecodePool, DecodeWorker, WorkerLost, describe_signal
 from indexer.file_dates import with_file_date
 from indexer.scan import Compared
+from storage.library import Library
 from storage.pictures import find_image
 from storage.records import FailedFile, FileStat, KnownFile, NewImage, PictureText
 
@@ -131,35 +135,59 @@ def _why_lost(lost: WorkerLost) -> str:
     return f"crashes its decoder ({how}); it is damaged in a way that the decoder does not survive"
 
 
-def read_ahead(
-    reader: PictureReader,
-    root: Path,
-    work: Iterator[Compared],
-    threads: ThreadPoolExecutor,
-    ahead: int,
-    stopped: Callable[[], bool],
-) -> Generator[tuple[KnownFile | None, ReadPicture | FailedFile | None], None, None]:
-    """Keep the workers busy, at most `ahead` files before the encoder; results in order.
+class ReadAhead:
+    """Files are read side by side, some of them before they are asked for. Made by
+    `reading_ahead`."""
 
-    None for a file that was not looked at after all, because the job is to stop.
-    """
-    waiting: deque[tuple[KnownFile | None, Future[ReadPicture | FailedFile]]] = deque()
-    try:
-        for compared in work:
-            assert compared.found is not None
-            known = compared.known
-            waiting.append((known, threads.submit(reader.read, root, compared.found, known)))
-            reader.workers.expect(len(waiting))
-            if len(waiting) >= ahead:
+    def __init__(self, reader: PictureReader, threads: ThreadPoolExecutor, ahead: int) -> None:
+        """ahead: files, at most, that were read or are being read and were not asked for."""
+        self._reader = reader
+        self._threads = threads
+        self._ahead = ahead
+
+    def in_order(
+        self, root: Path, work: Iterable[Compared], stopped: Callable[[], bool]
+    ) -> Generator[tuple[KnownFile | None, ReadPicture | FailedFile | None], None, None]:
+        """None for a file that was not looked at after all, because the job is to stop."""
+        waiting: deque[tuple[KnownFile | None, Future[ReadPicture | FailedFile]]] = deque()
+        try:
+            for compared in work:
+                assert compared.found is not None
+                known = compared.known
+                future = self._threads.submit(self._reader.read, root, compared.found, known)
+                waiting.append((known, future))
+                self._reader.workers.expect(len(waiting))
+                if len(waiting) >= self._ahead:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+                if stopped():
+                    break
+            while waiting:
                 first, future = waiting.popleft()
-                yield first, future.result()
-            if stopped():
-                break
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, None if stopped() and future.cancel() else future.result()
-    except BaseException:
-        for _, future in waiting:
-            future.cancel()
-        reader.workers.give_up()
-        raise
+                yield first, None if stopped() and future.cancel() else future.result()
+        except BaseException:
+            for _, future in waiting:
+                future.cancel()
+            self._reader.workers.give_up()
+            raise
+
+    def all_of(
+        self, files: Sequence[tuple[Path, FileStat, KnownFile | None]]
+    ) -> Iterator[ReadPicture | FailedFile]:
+        """Roots, places below them, and what is known of them → what was read, in their order."""
+        self._reader.workers.expect(len(files))
+        return self._threads.map(lambda file: self._reader.read(*file), files)
+
+
+@contextmanager
+def reading_ahead(
+    library: Library, space_id: int, preprocessor: Preprocessor, config: IndexConfig
+) -> Iterator[ReadAhead]:
+    """Within it a job's files are read and decoded, by as many workers as are configured."""
+    setup = DecodeSetup(config.limits, preprocessor, library.thumbnails, config.decode_seconds)
+    with (
+        DecodePool(setup, config.workers) as workers,
+        ThreadPoolExecutor(config.workers, "read") as threads,
+    ):
+        reader = PictureReader(library.engine, space_id, workers, config.decode_seconds)
+        yield ReadAhead(reader, threads, config.batch_size + 2 * config.workers)

@@ -3,26 +3,22 @@
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from encoders import Encoder, Preprocessed
-from indexer.committing import ProgressListener
+from encoders import Encoder
+from indexer.committing import Committer, ProgressListener, RunningJob
 from indexer.config import IndexConfig
-from indexer.decoding.messages import DecodeSetup
-from indexer.decoding.pool import DecodePool
-from indexer.reading import PictureReader, ReadPicture, read_ahead
+from indexer.reading import ReadPicture, reading_ahead
 from indexer.report import Counts
 from indexer.scan import Compared
 from storage.errors import LibraryError
 from storage.files import known_files, list_roots
 from storage.jobs import finish_job, start_job
 from storage.library import Library
-from storage.records import Batch, FailedFile, FileStat, KnownFile, RootRecord
+from storage.records import FailedFile, FileStat, KnownFile, RootRecord
 from storage.sources.places import shown
 from storage.spaces import activate_space, count_missing, embedded_among
 from storage.write_faults import write_faults_explained
@@ -56,13 +52,6 @@ class ReindexReport:
         return self.status == "done"
 
 
-@dataclass
-class _Pending:
-    batch: Batch = field(default_factory=Batch)
-    to_embed: dict[bytes, Preprocessed] = field(default_factory=dict)
-    since: float = field(default_factory=time.monotonic)
-
-
 class ReindexJob:
     """Fills the encoder's space and then lets it serve. Stopped or killed, it goes on where it was
     when it is run again: what the space holds already is not read a second time."""
@@ -80,30 +69,30 @@ class ReindexJob:
         self._listener = listener
         self.counts = Counts()
         self.stop = threading.Event()
-        self._pending = _Pending()
-        # Copies of one picture can be read side by side, before the catalog knows of the first.
-        self._lately: deque[bytes] = deque(maxlen=4 * (config.batch_size + config.workers))
         self._unread: dict[int, Unread] = {}
 
     def run(self, *, switch_anyway: bool = False) -> ReindexReport:
         """switch_anyway: even if pictures would be found no more. Raises what the storage does."""
         began = time.monotonic()
-        engine = self._library.engine
+        library, engine = self._library, self._library.engine
         with (
-            write_faults_explained(self._library.data_dir),
-            self._library.writer_beside("reindex", self._encoder.space) as writer,
+            write_faults_explained(library.data_dir),
+            library.writer_beside("reindex", self._encoder.space) as writer,
         ):
-            serving = self._library.active_space()
+            serving = library.active_space()
             if serving is None:
                 raise LibraryError("The library is empty: index a folder first.")
             roots = list_roots(engine)
             names = [shown(root.path) for root in roots]
             job_id = start_job(engine, "reindex", self._encoder.space.checkpoint, names)
+            job = RunningJob(library, writer, job_id)
             try:
-                for root in roots:
-                    self._embed_root(root, writer, job_id)
-                self._flush(writer, job_id)
-                self._library.fold(writer, force=not self.stop.is_set())
+                with Committer(job, self._encoder, self._config, self.counts) as committer:
+                    for root in roots:
+                        self._embed_root(root, committer)
+                    committer.flush()
+                    self._listener(self.counts)
+                library.fold(writer, force=not self.stop.is_set())
                 missing = count_missing(engine, writer.space.id, but_in=serving.id)
                 status = self._status(missing, switch_anyway)
                 if status == "done" and serving.id != writer.space.id:
@@ -125,30 +114,19 @@ class ReindexJob:
             return "interrupted"
         return "incomplete" if missing and not switch_anyway else "done"
 
-    def _embed_root(self, root: RootRecord, writer: LibraryWriter, job_id: int) -> None:
-        config = self._config
-        setup = DecodeSetup(
-            config.limits,
-            self._encoder.preprocessor,
-            self._library.thumbnails,
-            config.decode_seconds,
-        )
-        ahead = config.batch_size + 2 * config.workers
-        work = self._not_embedded(root, writer.space.id)
-        with (
-            DecodePool(setup, config.workers) as workers,
-            ThreadPoolExecutor(config.workers, "read") as threads,
-        ):
-            reader = PictureReader(
-                self._library.engine, writer.space.id, workers, config.decode_seconds
-            )
-            for known, read in read_ahead(
-                reader, root.path, work, threads, ahead, self.stop.is_set
-            ):
-                assert known is not None
-                if read is not None:
-                    self._take(root, known, read)
-                    self._commit_when_due(writer, job_id)
+    def _embed_root(self, root: RootRecord, committer: Committer) -> None:
+        space_id = committer.job.writer.space.id
+        work = self._not_embedded(root, space_id)
+        with reading_ahead(
+            self._library, space_id, self._encoder.preprocessor, self._config
+        ) as ahead:
+            results = ahead.in_order(root.path, work, self.stop.is_set)
+            with contextlib.closing(results):
+                for known, read in results:
+                    assert known is not None
+                    if read is not None:
+                        self._take(root, known, read, committer)
+                        committer.commit_when_due()
 
     def _not_embedded(self, root: RootRecord, space_id: int) -> Iterator[Compared]:
         for known in known_files(self._library.engine, root.id, space_id):
@@ -157,48 +135,27 @@ class ReindexJob:
             stat = FileStat(root.id, known.path, known.size_bytes, known.mtime_ns)
             yield Compared("changed", stat, known)
 
-    def _take(self, root: RootRecord, known: KnownFile, read: ReadPicture | FailedFile) -> None:
+    def _take(
+        self,
+        root: RootRecord,
+        known: KnownFile,
+        read: ReadPicture | FailedFile,
+        committer: Committer,
+    ) -> None:
         self.counts.seen += 1
         if isinstance(read, FailedFile):
             self._note(root, known, read.reason)
         elif read.image_id != known.image_id:
             self._note(root, known, "holds another picture than was indexed; index it first")
         elif read.image is not None and read.pixels is not None:
-            self._pending.batch.images[read.sha256] = read.image  # facts that were not read before
-            if read.sha256 not in self._lately:
-                self._lately.append(read.sha256)
-                self._pending.to_embed[read.sha256] = read.pixels
-        if len(self._pending.to_embed) >= self._config.batch_size:
-            self._embed()
+            committer.batch.images[read.sha256] = read.image  # facts that were not read before
+            committer.embed(read.sha256, read.pixels)
         self._listener(self.counts)
 
     def _note(self, root: RootRecord, known: KnownFile, reason: str) -> None:
         self.counts.failed += 1
         if known.image_id is not None and len(self._unread) < MOST_NAMED:
             self._unread[known.image_id] = Unread(shown(root.path / known.path), reason)
-
-    def _embed(self) -> None:
-        pending = self._pending
-        if pending.to_embed:
-            embeddings = self._encoder.encode_preprocessed(list(pending.to_embed.values()))
-            pending.batch.embeddings.update(zip(pending.to_embed, embeddings, strict=True))
-            self.counts.embedded += len(pending.to_embed)
-            pending.to_embed.clear()
-
-    def _commit_when_due(self, writer: LibraryWriter, job_id: int) -> None:
-        pending = self._pending
-        waiting = len(pending.batch.embeddings) + len(pending.to_embed)
-        if (
-            waiting >= self._config.commit_images
-            or time.monotonic() - pending.since >= self._config.commit_seconds
-        ):
-            self._flush(writer, job_id)
-
-    def _flush(self, writer: LibraryWriter, job_id: int) -> None:
-        self._embed()
-        if self._pending.batch:
-            writer.commit(self._pending.batch, job_id, asdict(self.counts))
-        self._pending = _Pending()
 
     def _still_missing(self, writer: LibraryWriter) -> list[Unread]:
         """A picture may have been read from another file that holds it."""

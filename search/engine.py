@@ -61,13 +61,11 @@ class SearchEngine:
         self.space = space
         self.observers: list[Callable[[SearchResult], None]] = []
         """Told of every search that was answered."""
+        self.model_is_proven = False
+        """Whoever made the engine has run the encoder's self-test, and it held."""
         self._reader = library.reader(space)
         self._relevance = RelevanceModel(encoder, background)
         self.embedder = QueryEmbedder(encoder, config)
-
-    def scan_quickly(self) -> None:
-        """For a server: keep a large index in memory, in the form that is scanned quickest."""
-        self._reader.scan_quickly()
 
     def warm_up(self) -> None:
         """Load what the first query needs: languages, the background of relevance."""

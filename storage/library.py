@@ -19,7 +19,7 @@ from storage.index.vector_index import (
     MANIFEST,
     Manifest,
     build_generation,
-    load_index,
+    is_as_chosen,
     read_manifest,
 )
 from storage.jobs import mark_dead_jobs
@@ -128,7 +128,7 @@ class Library:
         space = writer.space
         folder = self.index_folder(space)
         manifest = read_manifest(folder)
-        if manifest is not None and load_index(folder, manifest) is None:
+        if manifest is not None and not is_as_chosen(folder, manifest):
             manifest = None
         covered, indexed = (manifest.last_shard_id, manifest.count) if manifest else (0, 0)
         tail = tail_count(self.engine, space.id, covered)

@@ -1,19 +1,17 @@
-"""The rows of pictures, files and failures, put and dropped within a writer's transaction."""
+"""The rows of pictures and failures, put and dropped within a writer's transaction."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from storage.catalog.schema import Counter, Failure, Image, Location
-from storage.records import FailedFile, FileStat, IndexedFile, NewImage
+from storage.records import FailedFile, FileStat, NewImage
 from storage.words.word_rows import (
     EMBEDDED_SOURCES,
     drop_sidecar_texts,
-    put_texts,
-    sidecar_source,
+    replace_texts,
     sql_chunks,
 )
 
@@ -43,21 +41,26 @@ def put_images(
         connection.execute(insert(Image), new)
         highest = max(ids[image.sha256] for image in images)
         connection.execute(update(Counter).where(Counter.name == "image_id").values(value=highest))
-    for image in images:
-        image_id = ids[image.sha256]
-        if image.sha256 in known:
-            _fill_in(connection, image_id, _facts(image))
-        if image.texts:
-            put_texts(connection, image_id, image.texts, EMBEDDED_SOURCES)
+    _fill_in(
+        connection, {ids[image.sha256]: _facts(image) for image in images if image.sha256 in known}
+    )
+    replace_texts(
+        connection,
+        {ids[image.sha256]: image.texts for image in images if image.texts},
+        EMBEDDED_SOURCES,
+    )
 
 
-def _fill_in(connection: Connection, image_id: int, facts: Mapping[str, Any]) -> None:
-    row = connection.execute(select(Image.__table__).where(Image.id == image_id)).one()
-    missing = {name: facts[name] for name in facts if getattr(row, name) is None}
-    if row.taken_at is not None:
-        missing.pop("taken_offset_minutes", None)  # it goes with its own time only
-    if any(value is not None for value in missing.values()):
-        connection.execute(update(Image).where(Image.id == image_id).values(missing))
+def _fill_in(connection: Connection, facts: Mapping[int, Mapping[str, Any]]) -> None:
+    """By the ids of images."""
+    for chunk in sql_chunks(list(facts)):
+        for row in connection.execute(select(Image.__table__).where(Image.id.in_(chunk))).all():
+            read = facts[row.id]
+            missing = {name: read[name] for name in read if getattr(row, name) is None}
+            if row.taken_at is not None:
+                missing.pop("taken_offset_minutes", None)  # it goes with its own time only
+            if any(value is not None for value in missing.values()):
+                connection.execute(update(Image).where(Image.id == row.id).values(missing))
 
 
 def _facts(image: NewImage) -> dict[str, Any]:
@@ -88,51 +91,14 @@ def _offset_minutes(taken_at: date | None) -> int | None:
     return None if offset is None else round(offset.total_seconds() / 60)
 
 
-def put_file(connection: Connection, file: IndexedFile, image_id: int) -> set[int]:
-    """Returns the images that may have gained or lost a file, or words."""
-    stat = file.stat
-    values = {
-        "image_id": image_id,
-        "root_id": stat.root_id,
-        "path": stat.path,
-        "collection_id": file.collection_id,
-        **_state(stat),
-        "sidecar_mtime_ns": stat.sidecar_mtime_ns,
-    }
-    place = (Location.root_id == stat.root_id) & (Location.path == stat.path)
-    known = select(Location.id, Location.image_id)
-    here = connection.execute(known.where(place)).first()
-    if here is None and file.moved_from is not None:
-        here = connection.execute(known.where(Location.id == file.moved_from)).first()
-    if here is None:
-        location_id = connection.execute(
-            insert(Location).values(values).returning(Location.id)
-        ).scalar_one()
-    else:
-        location_id = here.id
-        connection.execute(update(Location).where(Location.id == location_id).values(values))
-        drop_sidecar_texts(connection, {location_id: here.image_id})
-    if file.texts:
-        source = sidecar_source(location_id)
-        texts = [replace(each, source=source) for each in file.texts]
-        put_texts(connection, image_id, texts, [source])
-    connection.execute(
-        delete(Failure).where(Failure.root_id == stat.root_id, Failure.path == stat.path)
-    )
-    return {image_id} if here is None else {image_id, here.image_id}
-
-
-def _state(stat: FileStat) -> dict[str, int]:
-    return {"size_bytes": stat.size_bytes, "mtime_ns": stat.mtime_ns}
-
-
 def put_failure(connection: Connection, failed: FailedFile, job_id: int, now: datetime) -> set[int]:
     """Returns the images that may have lost a file."""
     stat: FileStat = failed.stat
     values = {
         "root_id": stat.root_id,
         "path": stat.path,
-        **_state(stat),
+        "size_bytes": stat.size_bytes,
+        "mtime_ns": stat.mtime_ns,
         "job_id": job_id,
         "kind": failed.kind,
         "reason": failed.reason,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
 
 from storage.catalog.schema import Collection, Embedding, Image, Location
@@ -58,19 +58,23 @@ def filter_ids(engine: Engine, chosen: PictureFilter) -> NDArray[np.int64]:
         return np.fromiter(rows, dtype=np.int64)
 
 
+_BY_CONTENT = (
+    select(Image.id, Embedding.image_id.is_not(None))
+    .join(
+        Embedding,
+        and_(Embedding.image_id == Image.id, Embedding.space_id == bindparam("space_id")),
+        isouter=True,
+    )
+    .where(Image.sha256 == bindparam("sha256"))
+)
+"""Asked for every file that is indexed: putting the statement together takes longer than it."""
+
+
 def find_image(engine: Engine, sha256: bytes, space_id: int) -> tuple[int, bool] | None:
     """(image id, whether the space has its embedding) of a picture known by its content."""
-    query = (
-        select(Image.id, Embedding.image_id.is_not(None))
-        .join(
-            Embedding,
-            and_(Embedding.image_id == Image.id, Embedding.space_id == space_id),
-            isouter=True,
-        )
-        .where(Image.sha256 == sha256)
-    )
     with engine.connect() as connection:
-        row = connection.execute(query).first()
+        values = {"sha256": sha256, "space_id": space_id}
+        row = connection.execute(_BY_CONTENT, values).first()
     return None if row is None else (int(row[0]), bool(row[1]))
 
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from storage.catalog.schema import Counter, Embedding, Failure, Image, Job, Location, Shard
+from storage.file_rows import put_files
 from storage.index.shards import WrittenShard, write_shard
 from storage.jobs import moment_of_update
 from storage.picture_rows import (
     drop_locations,
     known_ids,
     put_failure,
-    put_file,
     put_images,
     settle_deletions,
 )
@@ -53,8 +53,9 @@ class LibraryWriter:
             if shard is not None:
                 self._name_shard(connection, shard, rows, now)
             touched = {image_ids[sha256] for sha256 in batch.images}
-            for file in batch.files:
-                touched |= put_file(connection, file, image_ids[file.sha256])
+            touched |= put_files(
+                connection, [(file, image_ids[file.sha256]) for file in batch.files]
+            )
             for failed in batch.failures:
                 touched |= put_failure(connection, failed, job_id, now)
             _settle(connection, touched, now)

@@ -201,6 +201,33 @@ def build_tiny_metaclip2(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def build_tiny_altclip(folder: Path, *, seed: int = 0) -> Path:
+    """An AltCLIP: CLIP's picture tower, XLM-RoBERTa's text tower, for nine languages."""
+    from transformers import AltCLIPConfig, AltCLIPModel
+
+    vocab_size = _save_xlm_roberta_tokenizer(folder, max_tokens=64)
+    config = AltCLIPConfig(
+        text_config={
+            **_TOWER,
+            "vocab_size": vocab_size,
+            "max_position_embeddings": 66,
+            "project_dim": 24,
+            "bos_token_id": 0,
+            "pad_token_id": 1,
+            "eos_token_id": 2,
+        },
+        vision_config={**_TOWER, "image_size": IMAGE_SIZE, "patch_size": PATCH_SIZE},
+        projection_dim=DIM,
+    )
+    # The text tower projects once itself, and the whole model from there to the common space.
+    _save_model(AltCLIPModel, config, folder, seed)
+    _save_json(
+        folder / "preprocessor_config.json",
+        {**_CLIP_PICTURES, "crop_size": IMAGE_SIZE, "size": IMAGE_SIZE},
+    )
+    return folder
+
+
 def _siglip_text(vocab_size: int) -> dict[str, Any]:
     return {
         **_TOWER,
@@ -355,13 +382,13 @@ def _save_bert_tokenizer(folder: Path) -> int:
     return len(vocab)
 
 
-def _save_xlm_roberta_tokenizer(folder: Path) -> int:
+def _save_xlm_roberta_tokenizer(folder: Path, max_tokens: int = 77) -> int:
     from transformers import XLMRobertaTokenizer
 
     letters = sorted({letter for letter in _WORDS if not letter.isspace()})
     symbols = ["<s>", "<pad>", "</s>", "<unk>", "▁", *letters, *(f"▁{x}" for x in letters)]
     pieces = [(symbol, 0.0 if symbol[0] == "<" else -5.0) for symbol in [*symbols, "<mask>"]]
-    XLMRobertaTokenizer(vocab=pieces, model_max_length=77).save_pretrained(folder)
+    XLMRobertaTokenizer(vocab=pieces, model_max_length=max_tokens).save_pretrained(folder)
     return len(pieces)
 
 

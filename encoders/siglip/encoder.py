@@ -14,6 +14,7 @@ from encoders.checkpoints import LocatedCheckpoint
 from encoders.checkpoints.digest import content_digest
 from encoders.checkpoints.files import check_config, check_files
 from encoders.config import EncoderConfig
+from encoders.cores import Cores
 from encoders.devices import INT8, choose_device, choose_dtype
 from encoders.errors import EncoderError, UnsupportedCheckpoint, first_line
 from encoders.probes import PROBE_TEXTS, probe_pictures
@@ -26,7 +27,7 @@ from encoders.siglip.text import text_input
 if TYPE_CHECKING:
     import torch
 
-    from encoders.siglip.int8 import Calibration, Ranges
+    from encoders.siglip.int8 import Calibration, Ranges, TextPass
 
 PREPROCESSING_VERSION = 1
 """Raise it when the same checkpoint gives other embeddings than before."""
@@ -34,19 +35,26 @@ PREPROCESSING_VERSION = 1
 LARGEST_BATCH = {"cuda": 512, "mps": 64, "cpu": 16}
 """Inputs in one forward pass: more no longer make it faster, cost memory and hold others up."""
 
+LARGEST_PART = 4
+"""Pictures or texts in one core's forward pass."""
+
 
 class DualEncoder:
     """A picture tower and a text tower of one checkpoint; see the Encoder protocol."""
 
     def __init__(self, located: LocatedCheckpoint, config: EncoderConfig) -> None:
         folder, self._checkpoint = located.folder, located.checkpoint
+        # One pass on the whole device at a time. On a CPU pictures go past it, core by core.
         self._lock = threading.RLock()
         self._device = choose_device(config.device)
+        self._cores = Cores()
         self._largest_batch = LARGEST_BATCH.get(self._device.type, 64)
         dtype = choose_dtype(config.dtype, self._device)
         self.dtype_asked = config.dtype
         self._in_int8: tuple[bool, ...] = (False, False)
         self._int8_decided = False
+        self._text_pass: TextPass | None = None
+        """Instead of the text tower, where that runs in 8 bits."""
         with _damage_explained(self._checkpoint):
             check_config(folder, self._checkpoint, [path.name for path in folder.iterdir()])
             check_files(folder, self._checkpoint)
@@ -125,15 +133,15 @@ class DualEncoder:
         pictures = [*pictures, *(self.preprocess(each) for each in probe_pictures())]
         texts = [*texts, *PROBE_TEXTS]
         picture_tower, text_tower = self._towers
-        with self._lock:
+        with self._alone():
             with watching(picture_tower) as picture_ranges:
-                exact_pictures = self.encode_preprocessed(pictures)
+                exact_pictures = self.encode_together(pictures)
             with watching(text_tower) as text_ranges:
-                exact_texts = self.encode_texts(texts)
+                exact_texts = self._texts_in_turn(texts)
             with _quantized(picture_tower, picture_ranges):
-                quick_pictures = self.encode_preprocessed(pictures)
+                quick_pictures = self.encode_together(pictures)
             with _quantized(text_tower, text_ranges):
-                quick_texts = self.encode_texts(texts)
+                quick_texts = self._texts_in_turn(texts)
         of_pictures = agreement(exact_pictures, quick_pictures, (exact_texts, exact_texts))
         as_run = quick_pictures if of_pictures.is_enough else exact_pictures
         of_texts = agreement(exact_texts, quick_texts, (exact_pictures, as_run), of_texts=True)
@@ -146,15 +154,21 @@ class DualEncoder:
 
         gated: False for both towers, whatever the calibration found.
         """
-        from encoders.siglip.int8 import quantized_layers, replace_layers
+        from encoders.siglip.int8 import quantized_layers, replace_layers, text_pass_of
 
         calibrated = (calibration.pictures, calibration.texts)
-        with self._lock:
-            self._int8_decided = True
-            self._in_int8 = tuple(not gated or each.agreement.is_enough for each in calibrated)
-            for tower, found, quick in zip(self._towers, calibrated, self._in_int8, strict=True):
-                if quick:
-                    replace_layers(tower, quantized_layers(tower, found.ranges))
+        in_int8 = tuple(not gated or each.agreement.is_enough for each in calibrated)
+        made = [
+            quantized_layers(tower, found.ranges, self._cores) if quick else None
+            for tower, found, quick in zip(self._towers, calibrated, in_int8, strict=True)
+        ]
+        with self._alone():
+            self._int8_decided, self._in_int8 = True, in_int8
+            for tower, layers in zip(self._towers, made, strict=True):
+                if layers is not None:
+                    replace_layers(tower, layers)
+            if in_int8[1]:
+                self._text_pass = text_pass_of(self._towers[1])
 
     @property
     def notice(self) -> None:
@@ -180,16 +194,54 @@ class DualEncoder:
         return self.encode_preprocessed([self.preprocess(image) for image in images])
 
     def encode_preprocessed(self, batch: Sequence[Preprocessed]) -> Embeddings:
+        cores = self._cores
+        # A few pictures are sooner done by all cores together than by one each.
+        if self._device.type != "cpu" or cores.count == 1 or len(batch) < cores.count:
+            return self.encode_together(batch)
+        size = min(-(-len(batch) // cores.count), LARGEST_PART)
+        parts = [
+            group[start : start + size]
+            for group in self._picture_input.groups(batch)
+            for start in range(0, len(group), size)
+        ]
+
+        def embed(part: Sequence[int]) -> Embeddings:
+            return self._picture_embeddings([batch[position] for position in part])
+
+        embeddings = np.empty((len(batch), self._space.dim), dtype=np.float32)
+        for part, of_part in zip(parts, cores.map(embed, parts), strict=True):
+            embeddings[part] = of_part
+        return embeddings
+
+    def encode_together(self, batch: Sequence[Preprocessed]) -> Embeddings:
+        """As `encode_preprocessed`, all of the device at one pass after the other."""
+
         def embed(positions: Sequence[int]) -> Embeddings:
             return self._picture_embeddings([batch[position] for position in positions])
 
-        return self._in_batches(len(batch), self._picture_input.groups(batch), embed)
+        with self._lock:
+            return self._in_batches(len(batch), self._picture_input.groups(batch), embed)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Within it this thread has the towers to itself."""
+        with self._lock, self._cores.halted():
+            yield
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        def embed(positions: Sequence[int]) -> Embeddings:
-            return self._text_embeddings([texts[position] for position in positions])
+        cores = self._cores
+        if self._device.type != "cpu" or cores.count == 1 or len(texts) < cores.count:
+            return self._texts_in_turn(texts)
+        size = min(-(-len(texts) // cores.count), LARGEST_PART)
+        parts = [texts[start : start + size] for start in range(0, len(texts), size)]
+        return np.concatenate(cores.map(self._text_embeddings, parts))
 
-        return self._in_batches(len(texts), [list(range(len(texts)))], embed)
+    def _texts_in_turn(self, texts: Sequence[str]) -> Embeddings:
+        def embed(positions: Sequence[int]) -> Embeddings:
+            return self._text_embeddings([texts[position] for position in positions], alone=True)
+
+        with self._lock:
+            return self._in_batches(len(texts), [list(range(len(texts)))], embed)
 
     def text_warnings(self, text: str) -> list[str]:
         tokens, limit = self._text_input.count_tokens(text), self._text_input.max_tokens
@@ -249,28 +301,31 @@ class DualEncoder:
 
     def _picture_embeddings(self, batch: Sequence[Preprocessed]) -> Embeddings:
         arguments = self._picture_input.tensors(batch, self._device)
-        return self._forward(self._model.get_image_features, arguments)
+        pixels = arguments["pixel_values"].to(self._model.dtype)
+        arguments = {**arguments, "pixel_values": pixels}
+        return self._forward(lambda: self._model.get_image_features(**arguments).pooler_output)
 
-    def _text_embeddings(self, texts: Sequence[str]) -> Embeddings:
+    def _text_embeddings(self, texts: Sequence[str], *, alone: bool = False) -> Embeddings:
+        """alone: no other pass runs at the time, so that this one may have all cores."""
         import torch
 
-        arrays = self._text_input.arrays(texts)
         arguments = {
-            name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()
+            name: torch.from_numpy(array).to(self._device)
+            for name, array in self._text_input.arrays(texts).items()
         }
-        return self._forward(self._model.get_text_features, arguments)
+        quick = self._text_pass
+        if quick is None:
+            return self._forward(lambda: self._model.get_text_features(**arguments).pooler_output)
+        ids = arguments["input_ids"]
+        if alone and len(texts) == 1 and self._cores.count > 1:
+            return self._forward(lambda: quick.shared(ids, self._cores))
+        return self._forward(lambda: quick.together(ids))
 
-    def _forward(
-        self, tower: Callable[..., Any], arguments: dict[str, "torch.Tensor"]
-    ) -> Embeddings:
+    def _forward(self, tower: Callable[[], "torch.Tensor"]) -> Embeddings:
         import torch
 
-        pixels = arguments.get("pixel_values")
-        if pixels is not None:
-            arguments = {**arguments, "pixel_values": pixels.to(self._model.dtype)}
-        with self._lock, torch.inference_mode():
-            pooled = tower(**arguments).pooler_output.float()
-            normalised = torch.nn.functional.normalize(pooled, dim=-1)
+        with torch.inference_mode():
+            normalised = torch.nn.functional.normalize(tower().float(), dim=-1)
             embeddings: Embeddings = normalised.cpu().numpy()
         if not np.isfinite(embeddings).all():
             raise EncoderError(

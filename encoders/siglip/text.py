@@ -107,7 +107,9 @@ class MaskedText:
 def text_input(folder: Path, text_config: Any, model_type: str) -> TextInput:
     """The rules of the checkpoint in `folder`; `text_config` is its text tower's configuration."""
     if model_type not in {"siglip", "siglip2"}:
-        return _masked(folder, text_config)
+        # XLM-RoBERTa counts a text's positions from the one after the padding's.
+        unused = text_config.pad_token_id + 1 if model_type == "altclip" else 0
+        return _masked(folder, int(text_config.max_position_embeddings) - unused)
     max_tokens = int(text_config.max_position_embeddings)
     settings = read_json(folder / "tokenizer_config.json")
     if settings.get("tokenizer_class") in {"SiglipTokenizer", "SiglipTokenizerFast"}:
@@ -181,9 +183,8 @@ def _siglip1(folder: Path, settings: dict[str, Any], max_tokens: int) -> TextInp
     )
 
 
-def _masked(folder: Path, text_config: Any) -> TextInput:
+def _masked(folder: Path, positions: int) -> TextInput:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    positions = int(text_config.max_position_embeddings)
     return MaskedText(tokenizer, min(positions, int(tokenizer.model_max_length)))

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,19 +12,19 @@ from numpy.typing import NDArray
 
 from encoders import Encoder
 from indexer.config import IndexConfig
-from indexer.decoding.messages import DecodeSetup
 from indexer.decoding.no_pixels import NoPixels
-from indexer.decoding.pool import DecodePool
-from indexer.exchange.places import Places, split
-from indexer.exchange.proof import file_stat, require_same_model, survey
-from indexer.reading import PictureReader, ReadPicture
+from indexer.exchange.finding import Finder
+from indexer.exchange.places import Places, root_of
+from indexer.exchange.proof import require_same_model, survey
+from indexer.reading import ReadPicture, reading_ahead
 from storage.exchange.errors import ExchangeError
 from storage.exchange.known import known_at
 from storage.exchange.reading import Block, Incoming, IncomingPicture
-from storage.files import collection_id
+from storage.files import collection_id, list_roots
 from storage.jobs import finish_job, start_job
 from storage.library import Library
 from storage.records import Batch, FailedFile, FileStat, IndexedFile, KnownFile, RootRecord
+from storage.sources.container_table import UNKNOWN_SIZE
 from storage.writer import LibraryWriter
 
 
@@ -73,6 +72,9 @@ class ImportJob:
         self._library = library
         self._encoder = encoder
         self._config = config
+        self._finder = Finder(config.exclude)
+        self._collections: dict[str, int] = {}
+        """Ids by name."""
         self.counts = ImportCounts()
         self.stop = threading.Event()
 
@@ -94,15 +96,16 @@ class ImportJob:
                 f"{str(incoming.fingerprint)[:12]}); the library's model is {space.checkpoint} "
                 f"({space.fingerprint[:12]}). Embeddings of two models do not compare."
             )
-        found = survey(incoming, engine, base, space.dim)
+        places = Places(base, list_roots(engine))
+        surveyed = survey(incoming, places, self._finder, space.dim)
         cosine = None
-        if incoming.fingerprint is None and found.there:
-            cosine = require_same_model(self._library, self._encoder, self._config, found)
+        if incoming.fingerprint is None and surveyed.there:
+            cosine = require_same_model(self._library, self._encoder, self._config, surveyed)
         with self._library.writer("import", space) as writer:
-            roots = found.places.register(engine, collection)
+            roots = places.register(engine, collection)
             job_id = start_job(engine, "import", space.checkpoint, [str(source)])
             try:
-                for batch in self._batches(incoming, (found.places, roots), collection, writer):
+                for batch in self._batches(incoming, (places, roots), collection, writer):
                     writer.commit(batch, job_id, asdict(self.counts))
                     self._library.fold(writer)
                     if self.stop.is_set():
@@ -125,28 +128,13 @@ class ImportJob:
     ) -> Iterator[Batch]:
         """One for each commit."""
         config = self._config
-        setup = DecodeSetup(
-            config.limits,
-            NoPixels(self._encoder.min_decode_side),
-            self._library.thumbnails,
-            config.decode_seconds,
-        )
-        with (
-            DecodePool(setup, config.workers) as workers,
-            ThreadPoolExecutor(config.workers, "read") as threads,
-        ):
-            reader = PictureReader(
-                self._library.engine, writer.space.id, workers, config.decode_seconds
-            )
-
-            def read(wanted: _Wanted) -> ReadPicture | FailedFile:
-                return reader.read(wanted.root.path, wanted.stat, wanted.known)
-
+        preprocessor = NoPixels(self._encoder.min_decode_side)
+        with reading_ahead(self._library, writer.space.id, preprocessor, config) as ahead:
             for block in incoming.blocks(self._encoder.space.dim):
                 rows = iter(self._to_read(block, places_and_roots, writer.space.id))
                 while group := list(islice(rows, config.commit_images)):
-                    workers.expect(len(group))
-                    yield self._batch(zip(group, threads.map(read, group), strict=True), collection)
+                    files = [(each.root.path, each.stat, each.known) for each in group]
+                    yield self._batch(zip(group, ahead.all_of(files), strict=True), collection)
 
     def _to_read(
         self,
@@ -160,22 +148,22 @@ class ImportJob:
         paths: dict[int, list[str]] = {}
         for picture, embedding in zip(block.pictures, block.embeddings, strict=True):
             self.counts.seen += 1
-            path = places.absolute(picture)
-            place = split(roots, path)
-            stat = None if place is None else file_stat(path, place[0].id, place[1])
-            if place is None or stat is None:
+            found = self._finder.find(places.absolute(picture))
+            root = None if found is None else root_of(roots, found)
+            if found is None or root is None:
                 self.counts.missing += 1
                 continue
-            wanted.append(_Wanted(picture, embedding, place[0], stat, None))
+            stat = found.within(root)
+            wanted.append(_Wanted(picture, embedding, root, stat, None))
             paths.setdefault(stat.root_id, []).append(stat.path)
         known = {
             (root_id, file.path): file
             for root_id, here in paths.items()
             for file in known_at(self._library.engine, root_id, space_id, here).values()
         }
-        found = [replace(each, known=known.get((each.root.id, each.stat.path))) for each in wanted]
-        fresh = [each for each in found if not _is_up_to_date(each)]
-        self.counts.unchanged += len(found) - len(fresh)
+        there = [replace(each, known=known.get((each.root.id, each.stat.path))) for each in wanted]
+        fresh = [each for each in there if not _is_up_to_date(each)]
+        self.counts.unchanged += len(there) - len(fresh)
         return fresh
 
     def _batch(
@@ -209,8 +197,10 @@ class ImportJob:
         name = name or wanted.picture.collection
         if name is None:
             return wanted.root.collection_id
-        with self._library.engine.begin() as connection:
-            return collection_id(connection, name)
+        if name not in self._collections:
+            with self._library.engine.begin() as connection:
+                self._collections[name] = collection_id(connection, name)
+        return self._collections[name]
 
 
 def _is_up_to_date(wanted: _Wanted) -> bool:
@@ -218,5 +208,6 @@ def _is_up_to_date(wanted: _Wanted) -> bool:
     return (
         known is not None
         and known.embedded
-        and (known.size_bytes, known.mtime_ns) == (stat.size_bytes, stat.mtime_ns)
+        and known.mtime_ns == stat.mtime_ns
+        and stat.size_bytes in (known.size_bytes, UNKNOWN_SIZE)
     )

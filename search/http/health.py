@@ -76,7 +76,7 @@ class _ModelProbe:
     def __init__(self, engine: SearchEngine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._passed = False
+        self._passed = engine.model_is_proven
 
     def complaints(self) -> dict[str, str]:
         """What is wrong, under "model" or "self-test"; nothing while all is well."""

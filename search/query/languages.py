@@ -100,6 +100,11 @@ def _model() -> Any:
         return model
 
 
+def load_language_model() -> None:
+    """So that no query has to wait for it: a third of a second."""
+    _model()
+
+
 def _letters(text: str) -> list[str]:
     return [char for char in unicodedata.normalize("NFC", text).lower() if char.isalpha()]
 

@@ -21,6 +21,7 @@ from storage.exchange.errors import ExchangeError
 from storage.exchange.outgoing import OutgoingPicture, Page, count_outgoing, outgoing
 from storage.library import Library
 from storage.records import SpaceRecord
+from storage.sources.places import shown
 
 FORMATS = ("parquet", "clip-retrieval", "npy")
 PART_ROWS = 10_000
@@ -118,8 +119,8 @@ def _table(page: Page, schema: pa.Schema) -> pa.Table:
 def _facts(picture: OutgoingPicture) -> dict[str, Any]:
     return {
         "image_sha256": picture.sha256.hex(),
-        "image_root": path_to_text(str(picture.root)),
-        "image_path": path_to_text(str(picture.absolute)),
+        "image_root": path_to_text(shown(picture.root)),
+        "image_path": path_to_text(shown(picture.absolute)),
         "collection": picture.collection,
         "width": picture.width,
         "height": picture.height,
@@ -148,7 +149,7 @@ def _write_clip_retrieval(pages: Iterator[Page], expected: int, target: Path) ->
         name = str(number).zfill(digits)
         metadata = pa.table(
             {
-                "image_path": [path_to_text(str(each.absolute)) for each in pictures],
+                "image_path": [path_to_text(shown(each.absolute)) for each in pictures],
                 "caption": pa.array([each.caption for each in pictures], pa.string()),
                 "sha256": [each.sha256.hex() for each in pictures],
             }

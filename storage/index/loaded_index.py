@@ -1,6 +1,5 @@
 """One FAISS generation as a reader uses it: which pictures it holds, and which come near."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,18 +7,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.index.quick_scan import BLOCK_ROWS, QuickScan, can_scan_quickly, rows_that_may_be_best
+from storage.index.mapped_parts import threads
+from storage.index.quick_scan import QuickScan
 
 SCORE_ERROR = 1e-5
 """More than a score that was added up in float32 can be off by, twice, and rounded."""
 SPARE_CANDIDATES = 8
 FEW_SHARE = 1 / 50
 """Of the index; fewer rows than this are read one by one, more are left to FAISS and a bitmap."""
-MOST_FEW = 10_000
-QUICK_SCAN_ROWS = 50_000
-"""Below it FAISS takes a few milliseconds, and nothing is gained."""
-QUICK_SCAN_MEMORY_SHARE = 1 / 4
-"""Of the machine's memory; an index that would take more is left to FAISS, which maps its file."""
+MOST_FEW, MOST_FEW_OF_A_SCAN = 10_000, 1_000
 
 
 @dataclass(eq=False)
@@ -29,22 +25,7 @@ class LoadedIndex:
     faiss_index: faiss.Index
     """Image ids over an index that can give its rows back."""
     scan: QuickScan | None = None
-    """Set once `prepare_scan` is done; until then, and where it is never called, FAISS scans."""
-
-    @property
-    def is_worth_a_scan(self) -> bool:
-        rows, dim = self.faiss_index.ntotal, self.faiss_index.d
-        if rows < QUICK_SCAN_ROWS or rows * dim > QUICK_SCAN_MEMORY_SHARE * _memory_bytes():
-            return False
-        return can_scan_quickly()
-
-    def prepare_scan(self) -> None:
-        """Read all rows and pack them at a byte a number: some ten seconds for a million."""
-        total = self.faiss_index.ntotal
-        counts = [min(BLOCK_ROWS, total - start) for start in range(0, total, BLOCK_ROWS)]
-        self.scan = QuickScan.of(
-            counts, lambda first, last: self.embeddings(np.arange(first, last, dtype=np.int64))
-        )
+    """Without one FAISS scans the rows themselves."""
 
     @cached_property
     def image_ids(self) -> NDArray[np.int64]:
@@ -52,17 +33,31 @@ class LoadedIndex:
         ids: NDArray[np.int64] = faiss.vector_to_array(self.faiss_index.id_map)  # type: ignore[attr-defined]
         return ids
 
+    @cached_property
+    def ascending_ids(self) -> NDArray[np.int64]:
+        """(rows,); mostly they are in that order already."""
+        ids = self.image_ids
+        return ids if bool((ids[1:] > ids[:-1]).all()) else np.sort(ids)
+
     def rows_of(self, image_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of those among `image_ids` that are here, in the order given."""
-        inside = image_ids[(image_ids >= 0) & (image_ids < len(self._row_by_id))]
-        rows = self._row_by_id[inside].astype(np.int64)
-        there: NDArray[np.int64] = rows[rows >= 0]
-        return there
+        table = self._row_by_id
+        # A filter may let a million through, and copying those takes milliseconds.
+        if len(image_ids) and (image_ids.min() < 0 or image_ids.max() >= len(table)):
+            image_ids = image_ids[(image_ids >= 0) & (image_ids < len(table))]
+        rows = table[image_ids]
+        if (rows < 0).any():
+            rows = rows[rows >= 0]
+        return rows.astype(np.int64)
 
     def embeddings(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, dim)"""
         found: NDArray[np.float32] = self._rows_index.reconstruct_batch(rows)
         return found
+
+    def answers_exactly(self, limit: int, rows: NDArray[np.int64] | None) -> bool:
+        """Whether `candidates` misses none."""
+        return True
 
     def candidates(
         self, query: NDArray[np.float32], limit: int, rows: NDArray[np.int64] | None
@@ -77,10 +72,7 @@ class LoadedIndex:
         if not total:
             return np.empty(0, dtype=np.int64)
         if self.scan is not None:
-            scores, off = self.scan.scores(query)
-            if rows is None:
-                return rows_that_may_be_best(scores, off, limit)
-            return rows[rows_that_may_be_best(scores[rows], off, limit)]
+            return self.scan.candidates(query, limit, rows)
         return self._candidates_by_faiss(query, limit, rows, total)
 
     def _candidates_by_faiss(
@@ -100,7 +92,12 @@ class LoadedIndex:
         while True:
             # FAISS breaks ties as it likes: look on until the last place's ties are all there.
             wanted = min(wanted + SPARE_CANDIDATES, total)
-            scores, found = self._rows_index.search(query[np.newaxis], wanted, params=parameters)
+            # In a thread in which FAISS makes none of its own, which have nothing to do here.
+            scores, found = (
+                threads()
+                .submit(self._rows_index.search, query[np.newaxis], wanted, params=parameters)
+                .result()
+            )
             if wanted == total or scores[0, -1] < scores[0, limit - 1] - SCORE_ERROR:
                 there: NDArray[np.int64] = found[0][found[0] >= 0]
                 return there
@@ -120,11 +117,5 @@ class LoadedIndex:
 
     @property
     def _few(self) -> int:
-        return int(min(self.faiss_index.ntotal * FEW_SHARE, MOST_FEW))
-
-
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no such call
-        return 8 * 1024**3
+        most = MOST_FEW if self.scan is None else MOST_FEW_OF_A_SCAN
+        return int(min(self.faiss_index.ntotal * FEW_SHARE, most))

@@ -1,127 +1,186 @@
-"""All rows' scores in 8-bit integers, and how far off they can be.
+"""A byte a number of every row, kept beside an index, by which it is searched as exactly.
 
-Reading the embeddings is what an exhaustive search takes its time for, so they are kept at a
-byte a number, in blocks as oneDNN multiplies them: a third of the time of FAISS's float16, over
-all cores. The scores that come out are near the true ones; the few rows that may be among the
-best are then scored exactly from the float16 rows (as in the VA-file, Weber et al., 1998), and
-the answer is the same as without.
+Reading the embeddings is what an exhaustive search takes its time for, so half as many bytes take
+half the time. The scores that come out are near the true ones, and how near is known; the few rows
+that may be among the best are then scored exactly from the float16 rows (as in the VA-file, Weber
+et al., 1998), and the answer is the same as without.
 
-For CPUs with VNNI or its like; others do without.
+The file holds FAISS indexes of 8 bits, one behind the other, each with the ranges of its own rows.
+It is mapped, so it is ready at once. FAISS searches for one query on one thread, so that each of
+ours searches parts of its own.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_ROWS = 16_384
-"""Rows that are packed together: one product."""
+from storage.index.mapped_parts import threads
 
 STEPS_OFF = 4.0
 """By how many steps of rounding a score is allowed to be off.
 
 Each number is off by at most half a step, and by how much is as good as independent of the
-others: Hoeffding's inequality gives that what rounding adds to the product with a vector of norm
-1 is more than c steps with a probability under 2·exp(−2c²), which for 4 is 3e-14.
+others: Hoeffding's inequality gives that what rounding adds to a product is more than c times the
+norm of the vector of what half a step adds at most, twice, with a probability under 2·exp(−2c²),
+which for 4 is 3e-14.
 """
+SUM_ERROR = 1e-5
+"""More than FAISS's sums in float32 are off by, as a share of what is added up; and more than
+two scores that are rounded to the same."""
+SPARE = 256
+"""Rows that are asked of each part, and more where more are wanted: few enough not to be felt."""
+DEEPER = 8
+"""Times as many are asked of a part that may have more of the best."""
+DENSE_SHARE = 1 / 3
+"""Where more of all rows are chosen it is quicker to read on than to pass rows over, which keeps
+the memory waiting; what was not chosen is dropped afterwards."""
+STEPS, ZERO = 255, 128
+"""In a range of numbers of the rows, and the one that is read as 0."""
+QUERY_STEPS = 127
 
-LONGEST_RUN = 256
-
-ROW_STEPS, QUERY_STEPS, QUERY_ZERO = 127, 127, 128
-
-
-def can_scan_quickly() -> bool:
-    """Whether this CPU multiplies bytes faster than it reads float16."""
-    import torch
-
-    capabilities = torch.cpu.get_capabilities()
-    fast = any(capabilities.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
-    return fast and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some rows, packed."""
-
-    packed: object
-    """oneDNN's own layout, (rows, dim) int8."""
-    scales: object
-    """Of each row, (rows,) float32."""
-    zeros: object
-    coarsest: float
-    """The largest step of any of its rows."""
+Rows = NDArray[np.int64]
+Scores = NDArray[np.float32]
+Chosen = NDArray[np.bool_]
+"""Of all rows, those to be searched; the same packed, a bit a row, where FAISS is to heed it."""
 
 
-def pack(rows: NDArray[np.float32]) -> Block:
-    """(n, dim) embeddings of norm 1."""
-    import torch
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Some of the best of a part."""
 
-    steps = np.maximum(np.abs(rows).max(axis=1), 1e-12) / ROW_STEPS
-    rounded = np.rint(rows / steps[:, np.newaxis]).astype(np.int8)
-    return Block(
-        packed=torch.ops.onednn.qlinear_prepack(torch.from_numpy(rounded), [1, rows.shape[1]]),
-        scales=torch.from_numpy(steps.astype(np.float32)),
-        zeros=torch.zeros(len(rows), dtype=torch.int32),
-        coarsest=float(steps.max()),
-    )
+    rows: Rows
+    scores: Scores
+    off: float
+    """Scores are off by no more."""
+    rest: float
+    """No other row that may be found scores more; −inf when there is none."""
+
+    def only(self, chosen: Chosen) -> "Found":
+        keep = chosen[self.rows]
+        return Found(self.rows[keep], self.scores[keep], self.off, self.rest)
 
 
-@dataclass(frozen=True)
+class Part:
+    """Rows from `start` on."""
+
+    def __init__(self, index: faiss.Index, start: int, mapped: NDArray[np.uint8]) -> None:
+        """index: of 8 bits, as it was written (`byte_rows.py`). It is used up.
+
+        mapped: the file, which the index reads and does not keep open itself.
+        """
+        ranges = faiss.vector_to_array(index.sq.trained)  # type: ignore[attr-defined]
+        lowest, extents = ranges.reshape(2, index.d)
+        self.count, self.start = index.ntotal, start
+        self._steps = (extents / STEPS).astype(np.float32)
+        self._middle = (lowest + (ZERO + 0.5) * self._steps).astype(np.float32)
+        self._longest = index.sq.rangestat_arg  # type: ignore[attr-defined]
+        # The ranges go to the query, once, and not to every number of every row: FAISS multiplies
+        # bytes then.
+        index.sq.qtype = faiss.ScalarQuantizer.QT_8bit_direct_signed  # type: ignore[attr-defined]
+        self._index, self._mapped = index, mapped
+
+    def search(
+        self, query: NDArray[np.float32], wanted: int, bits: NDArray[np.uint8] | None
+    ) -> Found:
+        """The best `wanted` rows. bits: packed, only these; None for all."""
+        wanted = min(wanted, self.count)
+        parameters = None
+        if bits is not None:
+            mine = bits[self.start // 8 : -(-(self.start + self.count) // 8)]
+            selector = faiss.IDSelectorBitmap(mine)  # type: ignore[arg-type, call-arg]
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        asked = query * self._steps
+        step = max(float(np.abs(asked).max()), 1e-30) / QUERY_STEPS
+        products, rows = self._index.search(
+            np.rint(asked / step)[np.newaxis], wanted, params=parameters
+        )
+        there = rows[0] >= 0
+        all_found = wanted == self.count or not there.all()
+        middle = float(query @ self._middle)
+        scores = (products[0] * step + middle).astype(np.float32)
+        return Found(
+            rows[0][there] + self.start,
+            scores[there],
+            self._off(asked, step) + SUM_ERROR * abs(middle),
+            -np.inf if all_found else float(scores[-1]),
+        )
+
+    def _off(self, asked: NDArray[np.float32], step: float) -> float:
+        # The rows' rounding times the query, and the query's times the rows as they are rounded.
+        rounding = math.hypot(float(np.linalg.norm(asked)), step * self._longest)
+        return STEPS_OFF * rounding + SUM_ERROR * ZERO * float(np.abs(asked).sum())
+
+
+@dataclass(frozen=True, eq=False)
 class QuickScan:
     """Every row of an index, in its order. Safe to use from many threads."""
 
-    blocks: tuple[Block, ...]
+    parts: tuple[Part, ...]
 
-    @classmethod
-    def of(
-        cls,
-        counts: Iterable[int],
-        rows: Callable[[int, int], NDArray[np.float32]],
-    ) -> "QuickScan":
-        """counts: of the rows of each block. rows: those from the first to before the second."""
-        blocks, start = [], 0
-        for count in counts:
-            blocks.append(pack(rows(start, start + count)))
-            start += count
-        return cls(tuple(blocks))
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self.parts)
 
-    def scores(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """Of a query, (dim,): each row's score, and by how much it can be off."""
-        import torch
+    def candidates(self, query: NDArray[np.float32], limit: int, rows: Rows | None) -> Rows:
+        """Rows among which the true best `limit` are, with every tie of the last of them.
 
-        step = max(float(np.abs(query).max()), 1e-12) / QUERY_STEPS
-        rounded = (np.rint(query / step) + QUERY_ZERO).astype(np.uint8)
-        asked = torch.from_numpy(rounded[np.newaxis])
-        plain: tuple[Any, ...] = (None, 1.0, 0, torch.float32, "none", [], "")
-        made = [
-            torch.ops.onednn.qlinear_pointwise(
-                asked, step, QUERY_ZERO, block.packed, block.scales, block.zeros, *plain
-            )
-            for block in self.blocks
-        ]
-        scores: NDArray[np.float32] = torch.cat(made, dim=1)[0].numpy()
-        norm = float(np.linalg.norm(query))
-        coarsest = max(block.coarsest for block in self.blocks)
-        # Rows of norm 1 times the query's rounding, the query times the rows' rounding, and both.
-        both = step * coarsest * math.sqrt(len(query))
-        return scores, STEPS_OFF * (step + norm * coarsest + both)
+        query: (dim,). rows: only these; None for all.
+        """
+        chosen = bits = None
+        if rows is not None:
+            chosen = np.zeros(self.count, dtype=bool)
+            chosen[rows] = True
+            bits = np.packbits(chosen, bitorder="little")
+        wanted = SPARE + limit // 4
+        every = range(len(self.parts))
+        if chosen is None or self._reads_on(query, wanted, chosen):
+            found = self._search(every, query, wanted, None)
+            if chosen is not None:
+                found = {at: each.only(chosen) for at, each in found.items()}
+        else:
+            found = self._search(every, query, wanted, bits)
+        while True:
+            last = _surely_reached(found.values(), limit)
+            short = [at for at, each in found.items() if _may_have_more(each, last)]
+            if not short:
+                break
+            wanted *= DEEPER
+            found |= self._search(short, query, wanted, bits)
+        best = [each.rows[each.scores + each.off >= last] for each in found.values()]
+        return np.concatenate([np.empty(0, dtype=np.int64), *best])
+
+    def _search(
+        self,
+        places: Sequence[int],
+        query: NDArray[np.float32],
+        wanted: int,
+        bits: NDArray[np.uint8] | None,
+    ) -> dict[int, Found]:
+        """By the parts' places."""
+        found = threads().map(lambda at: self.parts[at].search(query, wanted, bits), places)
+        return dict(zip(places, found, strict=True))
+
+    def _reads_on(self, query: NDArray[np.float32], wanted: int, chosen: Chosen) -> bool:
+        """Whether many rows are chosen, and also among those that are near, as far as the first
+        part tells."""
+        share = int(np.count_nonzero(chosen)) / len(chosen)
+        if share < DENSE_SHARE:
+            return False
+        nearest = self._search([0], query, wanted, None)[0].rows
+        return int(np.count_nonzero(chosen[nearest])) > len(nearest) * share / 2
 
 
-def rows_that_may_be_best(scores: NDArray[np.float32], off: float, limit: int) -> NDArray[np.int64]:
-    """Rows among which the true best `limit` are, with every tie of the last of them.
+def _surely_reached(found: Iterable[Found], limit: int) -> float:
+    """What the true best `limit` score at least; −inf where so many were not found."""
+    least = np.concatenate([each.scores - each.off for each in found])
+    if len(least) < limit:
+        return -np.inf
+    return float(np.partition(least, len(least) - limit)[len(least) - limit])
 
-    scores: each off by at most `off`.
-    """
-    if len(scores) <= limit:
-        return np.arange(len(scores))
-    # The best of each run is a row of its own: `limit` of them score the last of them or more.
-    run = max(1, min(LONGEST_RUN, len(scores) // (4 * limit)))
-    whole = len(scores) // run * run
-    best = scores[:whole].reshape(-1, run).max(axis=1)
-    last = np.partition(best, len(best) - limit)[len(best) - limit]
-    # `limit` rows truly score last − off or more, so that is the least that the best of all can
-    # truly score; and what truly scores that scores last − 2 · off here.
-    return np.flatnonzero(scores >= last - 2 * off)
+
+def _may_have_more(found: Found, last: float) -> bool:
+    return found.rest > -np.inf and found.rest + found.off >= last

@@ -4,7 +4,6 @@ A snapshot never changes. `SnapshotReader` makes a new one when the catalog has 
 that hold the old one finish on it.
 """
 
-import logging
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,11 +16,9 @@ from sqlalchemy import Connection, Engine, func, select
 from storage.catalog.schema import Counter, Embedding, Image, Shard
 from storage.index.loaded_index import SCORE_ERROR, LoadedIndex
 from storage.index.shards import read_shard
-from storage.index.vector_index import Manifest, load_index, read_manifest
+from storage.index.vector_index import Manifest, open_index, read_manifest
 from storage.records import SpaceRecord
 from storage.spaces import check_serving
-
-log = logging.getLogger(__name__)
 
 SCORE_DECIMALS = 6
 """Scores are added up in float64 and rounded, so that a picture keeps its score and its place
@@ -59,8 +56,12 @@ class Snapshot:
     @cached_property
     def image_ids(self) -> NDArray[np.int64]:
         """Pictures that can be found, ascending."""
-        there = np.union1d(self._indexed_ids, self.tail_ids)
-        return np.setdiff1d(there, self.masked, assume_unique=True)
+        # After every commit this is made anew: what NumPy has for sets takes a second of a million.
+        there = self.index.ascending_ids if self.index is not None else self._indexed_ids
+        newer = self.tail_ids[~_are_among(self.tail_ids, there)]
+        if len(newer):
+            there = np.sort(np.concatenate([there, newer]), kind="stable")
+        return there[~_are_among(there, self.masked)] if len(self.masked) else there
 
     def nearest(
         self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None = None
@@ -69,12 +70,13 @@ class Snapshot:
 
         allowed: only these image ids, ascending; None for all.
         """
-        near = [self._in_index(query, limit, allowed), self._in_tail(query, limit, allowed)]
+        indexed, exact = self._in_index(query, limit, allowed)
+        near = [indexed, self._in_tail(query, limit, allowed)]
         # An image that was deleted and came back can stand in both until the next generation.
         ids, first = np.unique(np.concatenate([each[0] for each in near]), return_index=True)
         scores = np.concatenate([each[1] for each in near])[first]
         best = np.lexsort((ids, -scores))[:limit]
-        return Nearest(ids[best], scores[best], exact=True)
+        return Nearest(ids[best], scores[best], exact)
 
     def embedding(self, image_id: int) -> NDArray[np.float32] | None:
         """(dim,) of L2 norm 1; None for an image that can't be found here."""
@@ -109,10 +111,12 @@ class Snapshot:
 
     def _in_index(
         self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids and exact scores of the index's pictures that may be among the best."""
+    ) -> tuple[tuple[NDArray[np.int64], NDArray[np.float32]], bool]:
+        """Ids and exact scores of the index's pictures that may be among the best, and whether
+        none that is among them can be missing."""
+        none = np.empty(0, dtype=np.float32)
         if self.index is None:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+            return (np.empty(0, dtype=np.int64), none), True
         if allowed is None:
             rows = self._shown_rows
         else:
@@ -121,8 +125,8 @@ class Snapshot:
         found = self.index.candidates(query, limit, rows)
         parts = [found[at : at + EXACT_ROWS] for at in range(0, len(found), EXACT_ROWS)]
         scores = [_exact_scores(self.index.embeddings(part), query) for part in parts]
-        none = np.empty(0, dtype=np.float32)
-        return self.index.image_ids[found], np.concatenate([none, *scores])
+        exact = self.index.answers_exactly(limit, rows)
+        return (self.index.image_ids[found], np.concatenate([none, *scores])), exact
 
     def _in_tail(
         self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
@@ -166,21 +170,6 @@ class SnapshotReader:
         self.index_folder = index_folder
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._scans_quickly = False
-        self._preparing: Manifest | None = None
-        self._prepared: tuple[Manifest, LoadedIndex] | None = None
-
-    def scan_quickly(self) -> None:
-        """For a server: from now on keep large indexes in memory, packed for quick scans.
-
-        They are packed in a thread of their own. Meanwhile searches go on: the first generation
-        from its file, a later one as the generation before it and a longer tail.
-        """
-        self._scans_quickly = True
-        with self._lock:
-            held = self._snapshot
-            if held is not None and held.index is not None and held.manifest is not None:
-                self._prepare(held.index, held.manifest)
 
     def current(self) -> Snapshot:
         """The newest committed state. Costs one small query when nothing has changed."""
@@ -188,11 +177,7 @@ class SnapshotReader:
             commit = _commit_count(connection)
         manifest = read_manifest(self.index_folder)
         held = self._snapshot
-        if (
-            held is not None
-            and held.commit == commit
-            and (held.manifest == manifest or self._waits_for(manifest))
-        ):
+        if held is not None and held.commit == commit and held.manifest == manifest:
             return held
         with self._lock:
             self._snapshot = self._refresh(self._snapshot, manifest)
@@ -238,42 +223,12 @@ class SnapshotReader:
     def _index_for(
         self, held: Snapshot | None, manifest: Manifest | None
     ) -> tuple[LoadedIndex | None, Manifest | None]:
-        """The generation to search: that of the manifest, or the one before while it is packed."""
         if manifest is None:
             return None, None
-        if held is not None and (held.manifest == manifest or self._waits_for(manifest)):
-            return held.index, held.manifest
-        if self._prepared is not None and self._prepared[0] == manifest:
-            return self._prepared[1], manifest
-        loaded = load_index(self.index_folder, manifest)
-        if loaded is None:
-            return None, None
-        index = LoadedIndex(loaded)
-        if self._prepare(index, manifest) and held is not None and held.index is not None:
-            return held.index, held.manifest
-        return index, manifest
-
-    def _waits_for(self, manifest: Manifest | None) -> bool:
-        """Whether searches go on with the generation before this one."""
-        return manifest is not None and self._preparing == manifest
-
-    def _prepare(self, index: LoadedIndex, manifest: Manifest) -> bool:
-        """Begin to pack it, where that is worth while."""
-        if not self._scans_quickly or index.scan is not None or not index.is_worth_a_scan:
-            return False
-        self._preparing = manifest
-
-        def pack() -> None:
-            try:
-                index.prepare_scan()
-            except (MemoryError, RuntimeError):  # how torch says the same; FAISS scans, then
-                log.exception("no quick scan of generation %s", manifest.generation)
-            with self._lock:
-                if self._preparing == manifest:
-                    self._prepared, self._preparing = (manifest, index), None
-
-        threading.Thread(target=pack, name="quick-scan", daemon=True).start()
-        return True
+        if held is not None and held.manifest == manifest:
+            return held.index, manifest
+        index = open_index(self.index_folder, manifest)
+        return (None, None) if index is None else (index, manifest)
 
 
 def _kept_tail(

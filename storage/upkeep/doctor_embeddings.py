@@ -13,8 +13,19 @@ from sqlalchemy import Engine, Row, select
 
 from storage.catalog.schema import Embedding, Image, Shard
 from storage.errors import LibraryDamaged
+from storage.index.kinds import CODED, has_bytes
+from storage.index.mapped_parts import is_as_written
 from storage.index.shards import read_shard
-from storage.index.vector_index import MANIFEST, Manifest, load_index, read_manifest
+from storage.index.vector_index import (
+    MANIFEST,
+    Manifest,
+    bytes_path,
+    codes_path,
+    load_bytes_of,
+    load_codes_of,
+    load_index,
+    read_manifest,
+)
 from storage.records import SpaceRecord
 
 MIN_NORM, MAX_NORM = 0.99, 1.01
@@ -44,6 +55,8 @@ class _Index:
     faiss_index: faiss.Index
     ids: NDArray[np.int64]
     """Ascending."""
+    rows: NDArray[np.int64]
+    """Where each of them stands."""
     named: list[NDArray[np.int64]] = field(default_factory=lambda: [np.empty(0, dtype=np.int64)])
     """What the catalog names, shard by shard, the tail's among them."""
     missing: int = 0
@@ -161,8 +174,21 @@ def _open_index(found: SpaceCheck, folder: Path, last_shard_id: int) -> _Index |
         # The next shards would take numbers that the index claims to cover: never searched.
         what = f"The index in {folder} covers embeddings that the catalog does not know."
         _fault_index(found, "index_mismatch", what)
-    ids: NDArray[np.int64] = np.sort(faiss.vector_to_array(loaded.id_map))  # type: ignore[attr-defined]
-    return _Index(manifest, loaded, ids)
+    if manifest.kind == CODED:
+        path = codes_path(folder, manifest.generation)
+        _check_beside(found, path, load_codes_of(folder, manifest) is not None)
+    elif has_bytes(manifest.kind, manifest.count):
+        path = bytes_path(folder, manifest.generation)
+        _check_beside(found, path, load_bytes_of(folder, manifest) is not None)
+    ids: NDArray[np.int64] = faiss.vector_to_array(loaded.id_map)  # type: ignore[attr-defined]
+    order = np.argsort(ids)
+    return _Index(manifest, loaded, ids[order], order)
+
+
+def _check_beside(found: SpaceCheck, path: Path, can_be_read: bool) -> None:
+    if not can_be_read or not is_as_written(path):
+        what = f"{path}, by which the index is searched, is missing or damaged."
+        _fault_index(found, "index_damaged", what)
 
 
 def _fault_index(found: SpaceCheck, kind: str, what: str) -> None:
@@ -183,7 +209,8 @@ def _compare_with_index(
     index.missing += int((~there).sum())
     if embeddings is None or not there.any():
         return
-    in_index = index.faiss_index.reconstruct_batch(image_ids[there]).astype(np.float32)
+    rows = index.rows[np.searchsorted(index.ids, image_ids[there])]
+    in_index = index.faiss_index.index.reconstruct_batch(rows)  # type: ignore[attr-defined]
     in_shard = embeddings[there].astype(np.float32)
     lengths = np.linalg.norm(in_index, axis=1) * np.linalg.norm(in_shard, axis=1)
     cosines = (in_index * in_shard).sum(axis=1) / np.maximum(lengths, 1e-12)

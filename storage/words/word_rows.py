@@ -67,9 +67,22 @@ def put_texts(
     connection: Connection, image_id: int, texts: Iterable[PictureText], sources: Collection[str]
 ) -> None:
     """Replace what an image has of `sources` by `texts`. `refresh_words` is to follow."""
-    connection.execute(
-        delete(ImageText).where(ImageText.image_id == image_id, ImageText.source.in_(sources))
-    )
+    replace_texts(connection, {image_id: texts}, sources)
+
+
+def replace_texts(
+    connection: Connection, texts: Mapping[int, Iterable[PictureText]], sources: Collection[str]
+) -> None:
+    """The same for many images, by their ids."""
+    for chunk in sql_chunks(list(texts)):
+        connection.execute(
+            delete(ImageText).where(ImageText.image_id.in_(chunk), ImageText.source.in_(sources))
+        )
+    add_texts(connection, texts)
+
+
+def add_texts(connection: Connection, texts: Mapping[int, Iterable[PictureText]]) -> None:
+    """By the ids of their images. `refresh_words` is to follow."""
     rows = [
         {
             "image_id": image_id,
@@ -78,7 +91,8 @@ def put_texts(
             "language": each.language,
             "text": each.text,
         }
-        for each in dict.fromkeys(texts)
+        for image_id, its_texts in texts.items()
+        for each in dict.fromkeys(its_texts)
     ]
     if rows:
         connection.execute(insert(ImageText), rows)

@@ -96,3 +96,14 @@ def test_8_bits_that_fail_the_self_test_are_not_used(
     assert "Not in 8 bits: The picture tower of" in ran.err
     assert "float32" in ran.err
     assert hits_of(ran.out) == hits_of(before.out)
+
+
+def test_a_new_model_is_tried_in_8_bits_before_all_is_embedded_with_it(
+    polyglance, checkpoint: Path, fifty_pictures: Path, tmp_path: Path
+) -> None:
+    assert polyglance("index", fifty_pictures, "--model", "starter").status == 0
+    ran = polyglance("reindex", "--model", checkpoint)
+    assert (ran.status, ran.err.count(TRYING)) == (0, 1), ran.err
+    assert Calibration.load(calibration_file(tmp_path)) is not None
+    ran = polyglance("reindex", "--model", checkpoint)
+    assert (ran.status, TRYING in ran.err) == (0, False)

@@ -12,7 +12,7 @@ import tiny_checkpoints
 def checkpoint_of(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str], Path]]:
-    """A family (siglip2, naflex, siglip1, clip, chinese_clip, metaclip2) → its folder."""
+    """A family (siglip2, naflex, siglip1, clip, chinese_clip, altclip, metaclip2) → its folder."""
     import torch
 
     # Threads of a tiny model spend their time waiting for each other.

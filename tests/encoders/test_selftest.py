@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from encoders.config import EncoderConfig
@@ -72,6 +73,13 @@ def test_other_weights_in_a_tower_are_caught_and_named(
         run_self_test(broken, store)
 
 
+def _embedded(encoder: DualEncoder, ids: NDArray[np.int64]) -> Embeddings:
+    tokens = torch.from_numpy(ids)
+    return encoder._forward(
+        lambda: encoder._model.get_text_features(input_ids=tokens).pooler_output
+    )
+
+
 class Altered:
     """A real encoder with one side changed."""
 
@@ -87,18 +95,14 @@ class PadsToLongest(Altered):
         encoder = self._encoder
         ids = encoder._text_input.arrays(texts)["input_ids"]
         longest = int((ids != 0).sum(axis=1).max())
-        return encoder._forward(
-            encoder._model.get_text_features, {"input_ids": torch.from_numpy(ids[:, :longest])}
-        )
+        return _embedded(encoder, ids[:, :longest])
 
 
 class PadsToAnotherLength(Altered):
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         encoder = self._encoder
         ids = encoder._text_input.arrays(texts)["input_ids"][:, :48]
-        return encoder._forward(
-            encoder._model.get_text_features, {"input_ids": torch.from_numpy(ids)}
-        )
+        return _embedded(encoder, ids)
 
 
 class KeepsCapitals(Altered):

@@ -15,7 +15,7 @@ from encoders import EncoderConfig, EncoderError, load_encoder
 from encoders.siglip import DualEncoder
 from encoders.siglip.scores import background_cosines, sigmoid, softmax_bias
 
-FAMILIES = ["siglip2", "naflex", "siglip1", "clip", "chinese_clip", "metaclip2"]
+FAMILIES = ["siglip2", "naflex", "siglip1", "clip", "chinese_clip", "altclip", "metaclip2"]
 TEXTS = ["con mèo trên bàn", "a dog in the snow, twice", "", "красный дом у моря", "cat " * 90]
 
 

@@ -129,12 +129,13 @@ def test_a_batch_does_not_matter_in_8_bits(
     encoder_of: Callable[[str], DualEncoder],
 ) -> None:
     encoder = encoder_of("siglip2")
-    pictures = _pictures(5)
-    preprocessed = [encoder.preprocess(each) for each in pictures]
-    encoder.run_int8(encoder.calibrate_int8(preprocessed, TEXTS), gated=False)
-    together = encoder.encode_texts(TEXTS)
-    alone = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
-    assert together == pytest.approx(alone, abs=1e-4)
+    pictures = [encoder.preprocess(each) for each in _pictures(5)]
+    encoder.run_int8(encoder.calibrate_int8(pictures, TEXTS), gated=False)
+    texts = encoder.encode_texts(TEXTS), [encoder.encode_texts([text]) for text in TEXTS]
+    assert texts[0] == pytest.approx(np.concatenate(texts[1]), abs=1e-4)
+    together = encoder.encode_preprocessed(pictures)
+    alone = [encoder.encode_preprocessed([picture]) for picture in pictures]
+    assert together == pytest.approx(np.concatenate(alone), abs=1e-4)
 
 
 @needs_vnni

@@ -9,7 +9,7 @@ import pytest
 
 from encoders.siglip.text import TextInput, text_input
 
-FAMILIES = ["siglip2", "naflex", "siglip1", "clip", "chinese_clip", "metaclip2"]
+FAMILIES = ["siglip2", "naflex", "siglip1", "clip", "chinese_clip", "altclip", "metaclip2"]
 
 TEXTS = {
     "plain": "a cat on the table",
@@ -144,7 +144,7 @@ def test_clip_tokens_are_those_of_the_checkpoints_own_tokenizer(
     assert ours["attention_mask"].tolist() == expected["attention_mask"]
 
 
-@pytest.mark.parametrize("family", ["siglip2", "siglip1", "clip", "chinese_clip", "metaclip2"])
+@pytest.mark.parametrize("family", ["siglip2", "siglip1", "clip", "chinese_clip", "altclip"])
 def test_many_threads_may_tokenize_at_once(
     checkpoint_of: Callable[[str], Path], family: str
 ) -> None:
@@ -165,3 +165,16 @@ def test_half_a_surrogate_pair_is_left_out(
 ) -> None:
     ids = _input_for(checkpoint_of(family)).arrays(["a \ud83d cat", "a cat"])["input_ids"]
     assert (ids[0] == ids[1]).all()
+
+
+def test_the_longest_text_of_an_altclip_fits_its_positions(
+    checkpoint_of: Callable[[str], Path],
+) -> None:
+    """Which begin after the padding's number, so that two of them are never used."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(checkpoint_of("altclip"))
+    config.text_config.max_position_embeddings = 40
+    ours = text_input(checkpoint_of("altclip"), config.text_config, config.model_type)
+    assert ours.max_tokens == 38
+    assert ours.arrays(["cat dog " * 60])["input_ids"].shape == (1, 38)

@@ -140,3 +140,15 @@ def test_the_log_of_a_failure_names_the_request(
     assert response.status_code == 503
     assert response.headers["X-Request-Id"] == "from-the-proxy"
     assert any("from-the-proxy" in record.getMessage() for record in caplog.records)
+
+
+def test_a_model_that_was_proven_at_the_start_is_not_tested_again_before_it_is_ready(
+    failing: tuple[FailingEncoder, FlaskClient], library: Library
+) -> None:
+    """The self-test takes a second of a real model, which all who wait for a start would wait."""
+    encoder, _ = failing
+    engine = SearchEngine(library, encoder, SearchConfig())
+    engine.model_is_proven = True
+    client = create_app(engine, WebConfig()).test_client()
+    encoder.lost = True
+    assert client.get("/readyz").status_code == 200

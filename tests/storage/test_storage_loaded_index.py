@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from storage.index import byte_rows, kinds, loaded_index, quick_scan
 from storage.index.loaded_index import LoadedIndex
-from storage.index.quick_scan import can_scan_quickly
 from storage.index.snapshot import Snapshot
-from storage.index.vector_index import build_generation, load_index
+from storage.index.vector_index import build_generation, load_index, open_index
 
 DIM = 24
 COUNT = 3000
@@ -31,13 +31,18 @@ def ids() -> np.ndarray:
 @pytest.fixture(scope="module", params=["by FAISS", "by a quick scan"])
 def index(request, tmp_path_factory: pytest.TempPathFactory, rows, ids) -> LoadedIndex:
     folder: Path = tmp_path_factory.mktemp("index")
-    manifest = build_generation(folder, "f" * 64, DIM, [(ids, rows)], 1)
-    index = LoadedIndex(load_index(folder, manifest))
-    if request.param == "by a quick scan":
-        if not can_scan_quickly():
-            pytest.skip("this CPU has no VNNI")
-        index.prepare_scan()
-    return index
+    scans = request.param == "by a quick scan"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(byte_rows, "PART_ROWS", 400)
+        patch.setattr(quick_scan, "SPARE", 8)
+        patch.setattr(loaded_index, "MOST_FEW_OF_A_SCAN", 20)
+        if scans:
+            patch.setattr(kinds, "FEW_ROWS", 1)
+        manifest = build_generation(folder, "f" * 64, DIM, [(ids, rows)], 1)
+        index = open_index(folder, manifest)
+        assert index is not None
+        assert (index.scan is not None) == scans
+        yield index
 
 
 def snapshot_of(index: LoadedIndex | None, tail_ids=(), tail=None, masked=()) -> Snapshot:

@@ -1,66 +1,181 @@
+import threading
+from pathlib import Path
+
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from storage.index.quick_scan import QuickScan, can_scan_quickly, rows_that_may_be_best
+from storage.index import byte_rows, quick_scan
+from storage.index.byte_rows import open_bytes, write_bytes
+from storage.index.kinds import make_index
+from storage.index.loaded_index import LoadedIndex
+from storage.index.quick_scan import QuickScan
 
-pytestmark = pytest.mark.skipif(not can_scan_quickly(), reason="this CPU has no VNNI")
+
+@pytest.fixture(autouse=True)
+def parts_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few thousand rows are many parts, each of which has to be asked for more."""
+    monkeypatch.setattr(byte_rows, "PART_ROWS", 1000)
+    monkeypatch.setattr(quick_scan, "SPARE", 8)
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    """As the shards hold it."""
+    normal = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return normal.astype(np.float16).astype(np.float32)
 
 
 def alike(count: int, dim: int) -> NDArray[np.float32]:
-    """Embeddings as towers give them: much in common, a few directions that matter."""
+    """Embeddings as towers give them: much in common, a few directions that matter, and a few
+    large numbers."""
     random = np.random.default_rng(0)
     directions = random.normal(size=(12, dim)) * 0.3
-    return unit(1 + random.normal(size=(count, 12)) @ directions + random.normal(size=(count, dim)))
+    rows = 1 + random.normal(size=(count, 12)) @ directions + random.normal(size=(count, dim))
+    rows[:, :3] *= 10
+    return unit(rows)
 
 
-def scan_of(rows: NDArray[np.float32], block: int = 1000) -> QuickScan:
-    counts = [min(block, len(rows) - start) for start in range(0, len(rows), block)]
-    return QuickScan.of(counts, lambda first, last: rows[first:last])
+@pytest.fixture
+def scan_of(tmp_path: Path):
+    def scan_of(rows: NDArray[np.float32]) -> QuickScan:
+        index = make_index(rows.shape[1])
+        index.add_with_ids(rows, np.arange(len(rows)))
+        path = tmp_path / "rows.bytes.faiss"
+        write_bytes(path, LoadedIndex(index))
+        scan = open_bytes(path, *rows.shape)
+        assert scan is not None
+        return scan
+
+    return scan_of
 
 
 @pytest.mark.parametrize("dim", [16, 255, 768])
-def test_scores_are_as_near_as_they_say(dim: int) -> None:
-    rows, queries = alike(3500, dim), alike(20, dim)
-    scan = scan_of(rows)
-    for query in queries:
-        scores, off = scan.scores(query)
-        error = np.abs(scores - rows @ query).max()
-        assert 0 < error < off < 0.2
+@pytest.mark.parametrize("length", [1, 5])
+def test_scores_are_as_near_as_they_say(scan_of, dim: int, length: float) -> None:
+    rows, queries = alike(3500, dim), alike(20, dim) * length
+    for part in scan_of(rows).parts:
+        for query in queries:
+            found = part.search(query, part.count, None)
+            assert len(set(found.rows.tolist())) == part.count
+            error = np.abs(found.scores - rows[found.rows] @ query).max()
+            assert 0 < error < found.off < 0.1 * length
 
 
 @pytest.mark.parametrize("limit", [1, 10, 400])
-def test_the_best_are_among_the_candidates_which_are_few(limit: int) -> None:
+def test_the_best_are_among_the_candidates_which_are_few(scan_of, limit: int) -> None:
     rows = alike(5000, 768)
     random = np.random.default_rng(1)
     scan = scan_of(rows)
-    for query in unit(rows[:30] + random.normal(size=(30, 768)) * 0.5):
-        scores, off = scan.scores(query)
-        candidates = rows_that_may_be_best(scores, off, limit)
+    for query in unit(rows[:30] + random.normal(size=(30, 768)) * 0.05):
+        candidates = scan.candidates(query, limit, None)
         best = np.argsort(-(rows @ query))[:limit]
         assert np.isin(best, candidates).all()
-        assert len(candidates) < len(rows) / 2
+        assert len(candidates) == len(set(candidates.tolist())) < len(rows) / 2
 
 
-def test_every_tie_of_the_last_place_is_a_candidate() -> None:
-    rows = alike(2000, 64)
-    rows[100:140] = rows[7]
-    scores, off = scan_of(rows).scores(rows[7])
-    candidates = rows_that_may_be_best(scores, off, limit=3)
-    assert set(range(100, 140)) <= set(candidates.tolist())
+def test_the_best_of_rows_that_differ_less_than_rounding_does_are_found(
+    scan_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(3)
+    middle = random.normal(size=(1, 64))
+    rows = unit(middle + random.normal(size=(4000, 64)) * 0.003)
+    rows[::1000] = alike(4, 64)  # which make the steps coarse
+    scan, query = scan_of(rows), unit(middle)[0]
+    found = [part.search(query, part.count, None) for part in scan.parts]
+    worst = max(np.abs(each.scores - rows[each.rows] @ query).max() / each.off for each in found)
+    # So that scores are off by all that they are allowed to be.
+    monkeypatch.setattr(quick_scan, "STEPS_OFF", quick_scan.STEPS_OFF * worst * 1.01)
+    best = np.argsort(-(rows @ query))[:20]
+    assert np.isin(best, scan.candidates(query, 20, None)).all()
 
 
-def test_fewer_rows_than_are_asked_for_are_all_candidates() -> None:
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.98])
+@pytest.mark.parametrize("which", ["at random", "the farthest", "the first", "none of some parts"])
+def test_the_best_of_chosen_rows_are_found_wherever_they_are(
+    scan_of, share: float, which: str
+) -> None:
+    rows = alike(6000, 64)
+    random = np.random.default_rng(2)
+    query = unit(rows[:1] + random.normal(size=(1, 64)) * 0.05)[0]
+    order = {
+        "at random": random.permutation(6000),
+        "the farthest": np.argsort(rows @ query),
+        "the first": np.arange(6000),
+        "none of some parts": np.argsort(np.arange(6000) // 1000 % 2, kind="stable"),
+    }[which]
+    chosen = order[: int(share * 6000)]
+    candidates = scan_of(rows).candidates(query, 10, chosen)
+    best = chosen[np.argsort(-(rows[chosen] @ query))[:10]]
+    assert np.isin(best, candidates).all()
+    assert np.isin(candidates, chosen).all()
+
+
+def test_every_tie_of_the_last_place_is_a_candidate(scan_of) -> None:
+    rows = alike(4000, 64)
+    copies = np.r_[100:140, 990:1010, 3000:3900]
+    rows[copies] = rows[7]
+    scan = scan_of(rows)
+    for chosen in (None, np.arange(0, 4000, 2)):
+        there = set(copies.tolist()) & set(range(0, 4000, 1 if chosen is None else 2))
+        assert there <= set(scan.candidates(rows[7], 3, chosen).tolist())
+
+
+def test_fewer_rows_than_are_asked_for_are_all_candidates(scan_of) -> None:
     rows = alike(5, 32)
-    scores, off = scan_of(rows).scores(rows[0])
-    assert rows_that_may_be_best(scores, off, 10).tolist() == [0, 1, 2, 3, 4]
+    assert sorted(scan_of(rows).candidates(rows[0], 10, None)) == [0, 1, 2, 3, 4]
+    assert scan_of(rows).candidates(rows[0], 10, np.array([3])).tolist() == [3]
 
 
-def test_a_query_of_another_length_is_scored_as_near_as_it_says() -> None:
-    rows = alike(2500, 64)
-    scores, off = scan_of(rows).scores(rows[3] * 5)
-    assert np.abs(scores - rows @ (rows[3] * 5)).max() < off
+def test_rows_that_are_all_alike_and_a_query_of_nothing_are_scored(scan_of) -> None:
+    rows = np.repeat(alike(1, 32), 2500, axis=0)
+    scan = scan_of(rows)
+    for query in (rows[0], np.zeros(32, dtype=np.float32)):
+        assert len(scan.candidates(query, 2, None)) == 2500
+
+
+def test_many_threads_find_what_one_finds(scan_of) -> None:
+    rows = alike(5000, 64)
+    scan, half = scan_of(rows), np.arange(0, 5000, 2)
+    queries = rows[:40]
+    expected = [(scan.candidates(q, 5, None), scan.candidates(q, 5, half)) for q in queries]
+    differ = []
+
+    def ask() -> None:
+        for query, (of_all, of_half) in zip(queries, expected, strict=True):
+            if not np.array_equal(scan.candidates(query, 5, None), of_all):
+                differ.append(query)
+            if not np.array_equal(scan.candidates(query, 5, half), of_half):
+                differ.append(query)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not differ
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "of other rows"])
+def test_a_damaged_file_is_not_opened(scan_of, tmp_path: Path, damage: str) -> None:
+    rows = alike(2500, 32)
+    scan_of(rows)
+    path = tmp_path / "rows.bytes.faiss"
+    content = path.read_bytes()
+    count = len(rows)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "of other rows":
+        count = 2499
+    else:
+        path.write_bytes(content[:50_000] if damage == "cut" else b"")
+    assert open_bytes(path, count, 32) is None
+
+
+def test_faiss_itself_reads_the_file(scan_of, tmp_path: Path) -> None:
+    """It is nothing of our own: indexes of 8 bits, whose rows FAISS gives back."""
+    rows = alike(900, 32)
+    scan_of(rows)
+    index = faiss.read_index(str(tmp_path / "rows.bytes.faiss"))
+    step = (rows.max(axis=0) - rows.min(axis=0)).max() / 255
+    assert np.abs(index.reconstruct_n(0, 900) - rows).max() <= 0.501 * step

@@ -1,21 +1,18 @@
 import itertools
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from color_encoder import ColorEncoder
 
+import storage.library as library_module
 from storage.errors import LibraryDamaged
 from storage.files import register_root
-from storage.index import loaded_index
-from storage.index.loaded_index import LoadedIndex
-from storage.index.quick_scan import can_scan_quickly
-from storage.index.snapshot import SnapshotReader
+from storage.index import byte_rows, kinds, loaded_index, quick_scan
 from storage.jobs import start_job
 from storage.library import Library
 from storage.records import Batch, FileStat, IndexedFile, NewImage
+from storage.upkeep.doctor import examine
 
 DIM = ColorEncoder().space.dim
 
@@ -215,68 +212,59 @@ def test_an_embedding_can_be_read_back(filler: Filler) -> None:
 
 @pytest.fixture
 def every_index_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not can_scan_quickly():
-        pytest.skip("this CPU has no VNNI")
-    monkeypatch.setattr(loaded_index, "QUICK_SCAN_ROWS", 1)
-
-
-def wait_for_a_scan(reader: SnapshotReader, generation: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        snapshot = reader.current()
-        there = snapshot.manifest is not None and snapshot.manifest.generation == generation
-        if there and snapshot.index is not None and snapshot.index.scan is not None:
-            return
-        assert time.monotonic() < deadline, "the quick scan is not ready"
-        time.sleep(0.005)
+    monkeypatch.setattr(kinds, "FEW_ROWS", 1)
+    monkeypatch.setattr(library_module, "FOLD_ROWS", 10)
+    monkeypatch.setattr(byte_rows, "PART_ROWS", 16)
+    monkeypatch.setattr(quick_scan, "SPARE", 2)
+    monkeypatch.setattr(loaded_index, "MOST_FEW_OF_A_SCAN", 2)
 
 
 @pytest.mark.usefixtures("every_index_is_large")
-def test_a_server_finds_the_same_while_and_after_a_generation_is_packed(filler: Filler) -> None:
+def test_a_large_index_is_searched_by_its_bytes_at_once_and_finds_the_same(filler: Filler) -> None:
     filler.add(60)
     filler.fold()
     reader = filler.library.reader(filler.space)
-    check(filler, reader)
-    reader.scan_quickly()
-    check(filler, reader)
-    wait_for_a_scan(reader, filler.library.manifest(filler.space).generation)
+    assert reader.current().index.scan is not None
     check(filler, reader)
     filler.delete(7)
     filler.add(25)
     check(filler, reader)
     filler.fold()
-    check(filler, reader)  # by the generation before, or by the new one: the same
-    filler.add(5)
-    check(filler, reader)
-    wait_for_a_scan(reader, filler.library.manifest(filler.space).generation)
+    assert reader.current().index.scan.count == 84
     check(filler, reader)
 
 
 @pytest.mark.usefixtures("every_index_is_large")
-def test_the_generation_before_is_searched_until_the_next_is_packed(
-    filler: Filler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_finishes_on_bytes_that_are_replaced_meanwhile(filler: Filler) -> None:
+    filler.add(50)
+    filler.fold()
+    before = filler.library.reader(filler.space).current()
+    query = filler.unit()
+    expected = filler.brute_force(query, 5)[0]
+    filler.add(20)
+    filler.fold()
+    assert before.nearest(query, 5).image_ids.tolist() == expected
+    assert len(list(filler.library.data_dir.glob("index/*/*.bytes.faiss"))) == 1
+
+
+@pytest.mark.usefixtures("every_index_is_large")
+@pytest.mark.parametrize("damage", ["gone", "cut", "one byte"])
+def test_damaged_bytes_are_found_and_written_anew(filler: Filler, damage: str) -> None:
     filler.add(40)
     filler.fold()
-    reader = filler.library.reader(filler.space)
-    reader.scan_quickly()
-    first = filler.library.manifest(filler.space).generation
-    reader.current()
-    wait_for_a_scan(reader, first)
-    go_on = threading.Event()
-    pack = LoadedIndex.prepare_scan
-
-    def pack_when_told(index: LoadedIndex) -> None:
-        assert go_on.wait(20)
-        pack(index)
-
-    monkeypatch.setattr(LoadedIndex, "prepare_scan", pack_when_told)
-    filler.add(10)
-    filler.fold()
-    for _ in range(3):
-        check(filler, reader)
-        assert reader.current().manifest.generation == first
-    assert reader.current() is reader.current()
-    go_on.set()
-    wait_for_a_scan(reader, filler.library.manifest(filler.space).generation)
-    check(filler, reader)
+    assert not [each.kind for each in examine(filler.library).findings]
+    [path] = filler.library.data_dir.glob("index/*/*.bytes.faiss")
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[:300] if damage == "cut" else content[:-40] + b"?" + content[-39:])
+    if damage != "one byte":  # which only a reading of the whole file can show
+        check(filler, filler.library.reader(filler.space))
+        with filler.writer() as writer:
+            assert filler.library.fold(writer) is not None
+    else:
+        assert [each.kind for each in examine(filler.library).findings] == ["index_damaged"]
+        filler.fold()
+    assert not [each.kind for each in examine(filler.library).findings]
+    check(filler, filler.library.reader(filler.space))

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from encoders.cores import Cores
+
 SMOOTHING = 0.5
 """SmoothQuant's alpha: how much of an activation's spread goes into the weights."""
 
@@ -108,16 +110,27 @@ def replace_layers(tower: nn.Module, layers: nn.ModuleList) -> nn.ModuleList:
     return own
 
 
-def quantized_layers(tower: nn.Module, ranges: Mapping[str, NDArray[np.float32]]) -> nn.ModuleList:
+def quantized_layers(
+    tower: nn.Module, ranges: Mapping[str, NDArray[np.float32]], cores: Cores | None = None
+) -> nn.ModuleList:
     """The tower's layers in 8-bit integers; the tower itself is left as it is.
 
-    ranges: from `watching`. Raises KeyError where they are another tower's.
+    ranges: from `watching`. cores: that share the work. Raises KeyError where they are another
+    tower's.
     """
-    made = []
-    with torch.inference_mode():
-        for number, layer in enumerate(_layers(tower)):
-            of_layer = {name: torch.from_numpy(ranges[f"{number}.{name}"]) for name in INPUTS}
-            made.append(_Int8Layer(layer, of_layer))
+    layers = _layers(tower)
+
+    def quantized(number: int) -> Int8Layer:
+        of_layer = {name: torch.from_numpy(ranges[f"{number}.{name}"]) for name in INPUTS}
+        with torch.inference_mode():
+            return Int8Layer(layers[number], of_layer)
+
+    numbers = range(len(layers))
+    made = (
+        [quantized(number) for number in numbers]
+        if cores is None
+        else cores.map(quantized, numbers)
+    )
     return nn.ModuleList(made)
 
 
@@ -173,7 +186,7 @@ class _Product:
         return made
 
 
-class _Int8Layer(nn.Module):
+class Int8Layer(nn.Module):
     """One transformer layer; called as the layer that it stands for."""
 
     def __init__(self, layer: nn.Module, ranges: Mapping[str, Tensor]) -> None:
@@ -214,17 +227,37 @@ class _Int8Layer(nn.Module):
     ) -> Tensor:
         """(batch, tokens, channels) → the same."""
         batch, tokens, channels = hidden_states.shape
-        # The sums are made in place, and the caller's own is not ours to change.
-        flat = hidden_states.reshape(-1, channels).clone()
-        heads = self._qkv.plain(self._norm1(flat))
-        heads = heads.view(batch, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+        # The sums are made in place, and the caller's own is not ours to change. Row by row, which
+        # the product takes for granted: what the patch embedding makes of one picture alone is not.
+        flat = hidden_states.reshape(-1, channels).clone(memory_format=torch.contiguous_format)
+        query, key, value = self.heads(flat, batch)
+        flat = self.attended(flat, query, key, value, attention_mask)
+        return flat.view(batch, tokens, channels)
+
+    def heads(self, flat: Tensor, batch: int) -> Tensor:
+        """(batch · tokens, channels) → query, key and value, each (batch, heads, tokens, width)."""
+        made = self._qkv.plain(self._norm1(flat))
+        return made.view(batch, len(flat) // batch, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
+
+    def attended(
+        self,
+        flat: Tensor,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What the layer makes of the tokens in `flat`, whose queries these are; overwrites it.
+
+        Keys and values may be of more tokens.
+        """
         mixed = functional.scaled_dot_product_attention(
-            heads[0], heads[1], heads[2], attn_mask=attention_mask, scale=self._scale
+            query, key, value, attn_mask=attention_mask, scale=self._scale
         )
-        mixed = mixed.transpose(1, 2).reshape(-1, channels)
+        mixed = mixed.transpose(1, 2).reshape(flat.shape)
         flat = self._out.added_to(flat, _as_steps(mixed))
         inner = self._fc1.with_gelu(self._norm2(flat), self._gelu, self._fc2.steps)
-        return self._fc2.added_to(flat, inner).view(batch, tokens, channels)
+        return self._fc2.added_to(flat, inner)
 
 
 class _StepNorm:
