@@ -83,7 +83,8 @@ def products_alone(precision: str) -> float:
     )
     shapes = ((3 * width, width), (width, width), (inner, width), (width, inner))
     makers = {"float32": product_in_float32, "int8": product_in_8_bits}
-    products = [makers[precision](*shape, POSITIONS * TEXTS_A_PASS) for shape in shapes]
+    cores = Cores()
+    products = cores.map(lambda shape: makers[precision](*shape, POSITIONS * TEXTS_A_PASS), shapes)
 
     def one_pass(_: int) -> None:
         with torch.inference_mode():
@@ -91,7 +92,6 @@ def products_alone(precision: str) -> float:
                 for product in products:
                     product()
 
-    cores = Cores()
     passes = 6 * cores.count
     cores.map(one_pass, range(cores.count))
     began = time.perf_counter()

@@ -1,10 +1,14 @@
 """Checkpoints of the real architectures with random weights: what they compute means nothing, how
 long it takes does.
 
+    python -m bench.real_shapes SIZE FOLDER
+
 The tokenizer and its vocabulary are the tests' tiny ones: looking up tokens costs no time.
 """
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,16 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def build(size: str, folder: Path) -> Path:
-    """A SigLIP 2 checkpoint as the hub lays it out; some 0.7 GB for B/16."""
+    """A SigLIP 2 checkpoint as the hub lays it out; some 0.7 GB for B/16.
+
+    In a process of its own: drawing the weights would leave a team of torch's threads behind here,
+    which slows a process down that measures (see `encoders.cores.Cores.together`).
+    """
+    subprocess.run([sys.executable, "-m", __spec__.name, size, str(folder)], check=True)
+    return folder
+
+
+def _write(size: str, folder: Path) -> None:
     import torch
     from transformers import SiglipConfig, SiglipModel
 
@@ -40,4 +53,7 @@ def build(size: str, folder: Path) -> Path:
     settings = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
     settings["size"] = {"height": side, "width": side}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings), "utf-8")
-    return folder
+
+
+if __name__ == "__main__":
+    _write(sys.argv[1], Path(sys.argv[2]))

@@ -1,9 +1,10 @@
-"""Forward passes side by side on a CPU, each on one core."""
+"""Forward passes on a CPU: side by side, each on one core, or one on all cores."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar
 
 Part = TypeVar("Part")
@@ -30,6 +31,15 @@ class Cores:
         first, and no core waits for the last part of another's."""
         return list(self._started().map(do, parts))
 
+    def together(self, do: Callable[[], Result]) -> Result:
+        """On all cores at once, for a pass that nothing else is to be done beside.
+
+        In one thread for all who ask, of the whole process: torch makes a team of threads for each
+        thread that computes, and where teams are more than the cores together they wait by
+        sleeping: a lone query then takes half as long again.
+        """
+        return _team(self.count).submit(do).result()
+
     @contextmanager
     def halted(self) -> Iterator[None]:
         """Within it nothing runs here: what is running is waited for, what comes waits. For one
@@ -50,10 +60,22 @@ class Cores:
             go_on.set()
 
     def _started(self) -> ThreadPoolExecutor:
-        """Who only searches by text needs none of them."""
         with self._starting:
             self._threads = self._threads or _single_threads(self.count)
             return self._threads
+
+
+@cache
+def _team(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "all-cores", _use, (count,))
+
+
+def _use(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+    # A thread takes the setting over when it first looks; later it would see another one.
+    torch.get_num_threads()
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:
@@ -63,9 +85,7 @@ def _single_threads(count: int) -> ThreadPoolExecutor:
     all_there = threading.Barrier(count)
 
     def settle(_: int) -> None:
-        torch.set_num_threads(1)
-        # A thread takes the setting over when it first looks; later it would see another one.
-        torch.get_num_threads()
+        _use(1)
         all_there.wait()
 
     threads = ThreadPoolExecutor(count, "core")

@@ -79,7 +79,7 @@ class DualEncoder:
         return EmbeddingSpace(
             checkpoint=located.checkpoint,
             revision=located.revision,
-            dim=self._text_embeddings([""]).shape[1],
+            dim=self._cores.together(lambda: self._text_embeddings([""])).shape[1],
             preprocessing_version=PREPROCESSING_VERSION,
             content_digest=digest,
         )
@@ -138,9 +138,9 @@ class DualEncoder:
                 exact_pictures = self.encode_together(pictures)
             with watching(text_tower) as text_ranges:
                 exact_texts = self._texts_in_turn(texts)
-            with _quantized(picture_tower, picture_ranges):
+            with self._quantized(picture_tower, picture_ranges):
                 quick_pictures = self.encode_together(pictures)
-            with _quantized(text_tower, text_ranges):
+            with self._quantized(text_tower, text_ranges):
                 quick_texts = self._texts_in_turn(texts)
         of_pictures = agreement(exact_pictures, quick_pictures, (exact_texts, exact_texts))
         as_run = quick_pictures if of_pictures.is_enough else exact_pictures
@@ -148,6 +148,18 @@ class DualEncoder:
         return Calibration(
             TowerCalibration(picture_ranges, of_pictures), TowerCalibration(text_ranges, of_texts)
         )
+
+    @contextmanager
+    def _quantized(self, tower: Any, ranges: "Ranges") -> Iterator[None]:
+        """Within it, the tower computes in 8 bits."""
+        from encoders.siglip.int8 import quantized_layers, replace_layers
+
+        layers = self._cores.together(lambda: quantized_layers(tower, ranges))
+        own = replace_layers(tower, layers)
+        try:
+            yield
+        finally:
+            replace_layers(tower, own)
 
     def run_int8(self, calibration: "Calibration", *, gated: bool = True) -> None:
         """From now on compute in 8 bits in the towers that agree. Only while `could_run_int8`.
@@ -219,8 +231,9 @@ class DualEncoder:
         def embed(positions: Sequence[int]) -> Embeddings:
             return self._picture_embeddings([batch[position] for position in positions])
 
+        groups = self._picture_input.groups(batch)
         with self._lock:
-            return self._in_batches(len(batch), self._picture_input.groups(batch), embed)
+            return self._cores.together(lambda: self._in_batches(len(batch), groups, embed))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -238,10 +251,11 @@ class DualEncoder:
 
     def _texts_in_turn(self, texts: Sequence[str]) -> Embeddings:
         def embed(positions: Sequence[int]) -> Embeddings:
-            return self._text_embeddings([texts[position] for position in positions], alone=True)
+            return self._text_embeddings([texts[position] for position in positions])
 
+        everything = [range(len(texts))]
         with self._lock:
-            return self._in_batches(len(texts), [list(range(len(texts)))], embed)
+            return self._cores.together(lambda: self._in_batches(len(texts), everything, embed))
 
     def text_warnings(self, text: str) -> list[str]:
         tokens, limit = self._text_input.count_tokens(text), self._text_input.max_tokens
@@ -305,8 +319,7 @@ class DualEncoder:
         arguments = {**arguments, "pixel_values": pixels}
         return self._forward(lambda: self._model.get_image_features(**arguments).pooler_output)
 
-    def _text_embeddings(self, texts: Sequence[str], *, alone: bool = False) -> Embeddings:
-        """alone: no other pass runs at the time, so that this one may have all cores."""
+    def _text_embeddings(self, texts: Sequence[str]) -> Embeddings:
         import torch
 
         arguments = {
@@ -316,10 +329,7 @@ class DualEncoder:
         quick = self._text_pass
         if quick is None:
             return self._forward(lambda: self._model.get_text_features(**arguments).pooler_output)
-        ids = arguments["input_ids"]
-        if alone and len(texts) == 1 and self._cores.count > 1:
-            return self._forward(lambda: quick.shared(ids, self._cores))
-        return self._forward(lambda: quick.together(ids))
+        return self._forward(lambda: quick.pooled(arguments["input_ids"]))
 
     def _forward(self, tower: Callable[[], "torch.Tensor"]) -> Embeddings:
         import torch
@@ -333,18 +343,6 @@ class DualEncoder:
                 f"{self._model.dtype}. Set the encoder's dtype to float32."
             )
         return embeddings
-
-
-@contextmanager
-def _quantized(tower: Any, ranges: "Ranges") -> Iterator[None]:
-    """Within it, the tower computes in 8 bits."""
-    from encoders.siglip.int8 import quantized_layers, replace_layers
-
-    own = replace_layers(tower, quantized_layers(tower, ranges))
-    try:
-        yield
-    finally:
-        replace_layers(tower, own)
 
 
 @contextmanager

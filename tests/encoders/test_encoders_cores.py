@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,22 @@ def test_what_fails_on_a_core_is_raised_to_who_asked(threads: Callable[[int], No
     with pytest.raises(ZeroDivisionError):
         cores.map(lambda number: 1 / number, [1, 0, 2])
     assert cores.map(lambda number: 1 / number, [1, 2]) == [1, 0.5]
+
+
+def test_what_is_done_together_has_all_cores_and_one_thread_whoever_asks(
+    threads: Callable[[int], None],
+) -> None:
+    threads(3)
+    cores = Cores()
+    cores.map(str, range(3))
+    threads(1)
+
+    def work() -> tuple[int, int]:
+        return threading.get_ident(), torch.get_num_threads()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: cores.together(work), range(8)))
+    [(thread, count)] = found
+    assert (thread != threading.get_ident(), count) == (True, 3)
+    with pytest.raises(ZeroDivisionError):
+        cores.together(lambda: 1 / 0)

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from encoders import EncoderConfig, load_encoder
-from encoders.cores import Cores
 from encoders.siglip import DualEncoder
 from encoders.siglip.int8 import can_run_int8, text_pass_of
 
@@ -77,42 +76,6 @@ def test_a_query_alone_and_among_others_is_what_the_tower_makes_of_it(
     assert encoder.encode_texts(TEXTS) == pytest.approx(wanted, abs=1e-5)
     alone = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
     assert alone == pytest.approx(wanted, abs=1e-5)
-
-
-@needs_vnni
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
-def test_however_many_cores_share_a_query_it_is_the_same(
-    checkpoint_of: Callable[[str], Path], count: int
-) -> None:
-    encoder = _in_8_bits(checkpoint_of("siglip2"), cores=1)
-    text_pass = text_pass_of(encoder._towers[1])
-    assert text_pass is not None
-    with _torch_threads(count):
-        cores = Cores()
-    with torch.inference_mode():
-        shared = np.concatenate(
-            [text_pass.shared(_ids(encoder, [text]), cores).numpy() for text in TEXTS]
-        )
-    assert shared == pytest.approx(_by_the_tower(encoder, TEXTS), abs=1e-5)
-
-
-@needs_vnni
-def test_a_part_that_fails_fails_the_query_and_holds_no_other_up(
-    checkpoint_of: Callable[[str], Path],
-) -> None:
-    encoder = _in_8_bits(checkpoint_of("siglip2"), cores=2)
-    text_pass = text_pass_of(encoder._towers[1])
-    assert text_pass is not None
-    with _torch_threads(2):
-        cores = Cores()
-    for position in (0, -1):
-        no_token = _ids(encoder, ["cat"])
-        no_token[0, position] = 10**7
-        with pytest.raises(IndexError):
-            text_pass.shared(no_token, cores)
-    with torch.inference_mode():
-        found = text_pass.shared(_ids(encoder, ["cat"]), cores)
-    assert found.numpy() == pytest.approx(_by_the_tower(encoder, ["cat"]), abs=1e-5)
 
 
 @pytest.mark.parametrize("quick", [pytest.param(True, marks=needs_vnni), False])
