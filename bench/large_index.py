@@ -88,7 +88,7 @@ def brute_force(index: LoadedIndex, queries: np.ndarray, allowed: Allowed) -> Ki
 
 def snapshot_of(index: LoadedIndex, ids: np.ndarray | None = None) -> Snapshot:
     nothing = np.empty(0, dtype=np.int64)
-    tail = np.empty((0, DIM), dtype=np.float16)
+    tail = np.empty((0, DIM), dtype=np.float32)
     return Snapshot(DIM, 1, None, index, nothing, tail, nothing if ids is None else ids)
 
 

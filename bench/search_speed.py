@@ -113,7 +113,7 @@ def opened(rows: np.ndarray, tail: int = 0) -> Iterator[tuple[Snapshot, dict[str
         index = open_index(folder, manifest)
         assert index is not None
         nothing = np.empty(0, dtype=np.int64)
-        in_tail = rows[count:].astype(np.float16)
+        in_tail = rows[count:]
         snapshot = Snapshot(dim, 1, manifest, index, ids[count:], in_tail, nothing)
         ready = time.perf_counter()
         snapshot.nearest(rows[0], TOP_K)
@@ -155,7 +155,8 @@ def measure(count: int) -> dict[str, float]:
         result |= facts
         assert snapshot.index is not None
         # As many bytes as a query reads, which the file's own pages may not be aligned for.
-        read = np.zeros(int(facts["bytes_a_picture"] * count), dtype=np.uint8)
+        # Not zeros: those would all be one page.
+        read = np.ones(int(facts["bytes_a_picture"] * count), dtype=np.uint8)
         plain = replace(snapshot, index=LoadedIndex(snapshot.index.faiss_index))
         ways: dict[str, Callable[[np.ndarray], object]] = {
             "file": lambda query: snapshot.nearest(query, TOP_K),

@@ -68,8 +68,9 @@ class SearchEngine:
         self.embedder = QueryEmbedder(encoder, config)
 
     def warm_up(self) -> None:
-        """Load what the first query needs: languages, the background of relevance."""
+        """For a server: load what the first query needs, and let none wait for a new index."""
         self.search(SearchRequest(query="a photo", limit=1))
+        self._reader.open_beside()
 
     def snapshot(self) -> Snapshot:
         return self._reader.current()

@@ -24,6 +24,7 @@ from storage.index.vector_index import (
 )
 from storage.jobs import mark_dead_jobs
 from storage.lock import writer_lock
+from storage.priority import giving_way
 from storage.records import SpaceFacts, SpaceRecord
 from storage.spaces import (
     active_space,
@@ -137,8 +138,10 @@ class Library:
         writer.purge_deleted()
         shards = self.shards(space)
         last = shards[-1][0] if shards else 0
-        return build_generation(
-            folder, space.fingerprint, space.dim, self._live_blocks(space, shards), last
+        blocks = self._live_blocks(space, shards)
+        # Whoever searches meanwhile goes first.
+        return giving_way(
+            lambda: build_generation(folder, space.fingerprint, space.dim, blocks, last)
         )
 
     def manifest(self, space: SpaceRecord) -> Manifest | None:

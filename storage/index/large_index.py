@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from storage.index.codes import Bitmap, Codes
 from storage.index.loaded_index import LoadedIndex
+from storage.index.mapped_parts import touch_pages
 
 LEAST_CANDIDATES = 256
 CANDIDATES_A_HIT = 2
@@ -28,6 +29,10 @@ class LargeIndex(LoadedIndex):
 
     codes: Codes = field(kw_only=True)
     _bitmap: tuple[NDArray[np.int64], Bitmap] | None = None
+
+    def prepare(self) -> None:
+        super().prepare()
+        touch_pages(self.codes.mapped)
 
     def answers_exactly(self, limit: int, rows: NDArray[np.int64] | None) -> bool:
         return _candidate_count(limit) is None or self._are_few(limit, rows)

@@ -55,6 +55,13 @@ class LoadedIndex:
         found: NDArray[np.float32] = self._rows_index.reconstruct_batch(rows)
         return found
 
+    def prepare(self) -> None:
+        """Do what the first query would otherwise take longer for: tables of ids, and the pages
+        of the file that a query reads."""
+        self.rows_of(self.ascending_ids[:1])
+        if self.scan is not None:
+            self.scan.prepare()
+
     def answers_exactly(self, limit: int, rows: NDArray[np.int64] | None) -> bool:
         """Whether `candidates` misses none."""
         return True

@@ -59,6 +59,11 @@ def is_as_written(path: Path) -> bool:
         return file.read() == digest.digest()
 
 
+def touch_pages(content: NDArray[np.uint8]) -> None:
+    """Have the system map all pages now, and not one by one under the first query."""
+    np.bitwise_or.reduce(content[:: mmap.PAGESIZE])
+
+
 @cache
 def threads() -> ThreadPoolExecutor:
     """Each has a core for itself: FAISS's own threads would only wait for one another."""

@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.index.mapped_parts import threads
+from storage.index.mapped_parts import threads, touch_pages
 
 STEPS_OFF = 4.0
 """By how many steps of rounding a score is allowed to be off.
@@ -81,7 +81,7 @@ class Part:
         # The ranges go to the query, once, and not to every number of every row: FAISS multiplies
         # bytes then.
         index.sq.qtype = faiss.ScalarQuantizer.QT_8bit_direct_signed  # type: ignore[attr-defined]
-        self._index, self._mapped = index, mapped
+        self._index, self.mapped = index, mapped
 
     def search(
         self, query: NDArray[np.float32], wanted: int, bits: NDArray[np.uint8] | None
@@ -124,6 +124,11 @@ class QuickScan:
     @property
     def count(self) -> int:
         return sum(part.count for part in self.parts)
+
+    def prepare(self) -> None:
+        """Have the file's pages at hand."""
+        if self.parts:
+            touch_pages(self.parts[0].mapped)
 
     def candidates(self, query: NDArray[np.float32], limit: int, rows: Rows | None) -> Rows:
         """Rows among which the true best `limit` are, with every tie of the last of them.

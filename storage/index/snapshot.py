@@ -25,7 +25,6 @@ SCORE_DECIMALS = 6
 wherever it stands: in the tail, in the index, alone or among others."""
 EXACT_ROWS = 4096
 """Added up at a time, which bounds the memory of a query for very many hits."""
-FLOAT16_OF_NOTHING = np.empty((0, 0), dtype=np.float16)
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class Snapshot:
     index: LoadedIndex | None
     tail_ids: NDArray[np.int64]
     """Ascending, (n,)."""
-    tail: NDArray[np.float16]
-    """(n, dim)"""
+    tail: NDArray[np.float32]
+    """(n, dim), what the shards hold; as float32, which is what NumPy multiplies quickly."""
     masked: NDArray[np.int64]
     """Deleted images, ascending."""
     tail_shards: tuple[int, ...] = field(default=())
@@ -84,7 +83,7 @@ class Snapshot:
             return None
         at = int(np.searchsorted(self.tail_ids, image_id))
         if at < len(self.tail_ids) and self.tail_ids[at] == image_id:
-            return _normalised(self.tail[at].astype(np.float32))
+            return _normalised(self.tail[at])
         if self.index is None:
             return None
         row = self.index.rows_of(np.array([image_id], dtype=np.int64))
@@ -132,16 +131,19 @@ class Snapshot:
         self, query: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The same of the pictures that are newer than the index."""
-        keep = ~np.isin(self.tail_ids, self.masked, assume_unique=True)
+        if not len(self.tail_ids):
+            return self.tail_ids, np.empty(0, dtype=np.float32)
+        scores = self.tail @ query
+        # Rows that don't count are passed over by their scores: copying the others takes longer.
+        if len(self.masked):
+            scores[_are_among(self.tail_ids, self.masked)] = -np.inf
         if allowed is not None:
-            keep &= _are_among(self.tail_ids, allowed)
-        ids, rows = self.tail_ids[keep], self.tail[keep].astype(np.float32)
-        if len(ids) > limit:
-            scores = rows @ query
+            scores[~_are_among(self.tail_ids, allowed)] = -np.inf
+        last = -np.inf
+        if len(scores) > limit:
             last = np.partition(scores, len(scores) - limit)[len(scores) - limit]
-            best = scores >= last - SCORE_ERROR
-            ids, rows = ids[best], rows[best]
-        return ids, _exact_scores(rows, query)
+        best = np.flatnonzero((scores >= last - SCORE_ERROR) & (scores > -np.inf))
+        return self.tail_ids[best], _exact_scores(self.tail[best], query)
 
 
 def _are_among(ids: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -170,6 +172,16 @@ class SnapshotReader:
         self.index_folder = index_folder
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._opens_beside = False
+        self._opening: Manifest | None = None
+        self._opened: tuple[Manifest, LoadedIndex | None] | None = None
+
+    def open_beside(self) -> None:
+        """For a server: from now on a new generation is made ready in a thread of its own.
+
+        Until it is, searches go on with the one before it and a longer tail.
+        """
+        self._opens_beside = True
 
     def current(self) -> Snapshot:
         """The newest committed state. Costs one small query when nothing has changed."""
@@ -177,7 +189,11 @@ class SnapshotReader:
             commit = _commit_count(connection)
         manifest = read_manifest(self.index_folder)
         held = self._snapshot
-        if held is not None and held.commit == commit and held.manifest == manifest:
+        if (
+            held is not None
+            and held.commit == commit
+            and (held.manifest == manifest or self._waits_for(manifest))
+        ):
             return held
         with self._lock:
             self._snapshot = self._refresh(self._snapshot, manifest)
@@ -206,7 +222,8 @@ class SnapshotReader:
         blocks = [read_shard(self.shard_folder, shard.name) for shard in new]
         ids = np.concatenate([kept[0], *(block[0] for block in blocks)])
         rows = np.concatenate(
-            [kept[1].reshape(-1, self._space.dim), *(block[1] for block in blocks)]
+            [kept[1].reshape(-1, self._space.dim), *(block[1] for block in blocks)],
+            dtype=np.float32,
         )
         ids, first = np.unique(ids, return_index=True)
         return Snapshot(
@@ -223,17 +240,44 @@ class SnapshotReader:
     def _index_for(
         self, held: Snapshot | None, manifest: Manifest | None
     ) -> tuple[LoadedIndex | None, Manifest | None]:
+        """The generation to search: that of the manifest, or the one before while it is opened."""
         if manifest is None:
             return None, None
-        if held is not None and held.manifest == manifest:
-            return held.index, manifest
-        index = open_index(self.index_folder, manifest)
+        if held is not None and (held.manifest == manifest or self._waits_for(manifest)):
+            return held.index, held.manifest
+        if self._opened is not None and self._opened[0] == manifest:
+            index = self._opened[1]
+        elif self._opens_beside and held is not None and held.index is not None:
+            self._begin_to_open(manifest)
+            return held.index, held.manifest
+        else:
+            index = open_index(self.index_folder, manifest)
         return (None, None) if index is None else (index, manifest)
+
+    def _waits_for(self, manifest: Manifest | None) -> bool:
+        """Whether searches go on with the generation before this one."""
+        return manifest is not None and self._opening == manifest
+
+    def _begin_to_open(self, manifest: Manifest) -> None:
+        self._opening = manifest
+
+        def open_it() -> None:
+            index = None
+            try:
+                index = open_index(self.index_folder, manifest)
+                if index is not None:
+                    index.prepare()
+            finally:
+                with self._lock:
+                    if self._opening == manifest:
+                        self._opened, self._opening = (manifest, index), None
+
+        threading.Thread(target=open_it, name="open-index", daemon=True).start()
 
 
 def _kept_tail(
     held: Snapshot | None, manifest: Manifest | None, shard_ids: list[int]
-) -> tuple[NDArray[np.int64], NDArray[np.float16], tuple[int, ...]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float32], tuple[int, ...]]:
     """What of the tail in memory still stands: all of it, if shards were only added."""
     if (
         held is not None
@@ -241,7 +285,7 @@ def _kept_tail(
         and list(held.tail_shards) == shard_ids[: len(held.tail_shards)]
     ):
         return held.tail_ids, held.tail, held.tail_shards
-    return np.empty(0, dtype=np.int64), FLOAT16_OF_NOTHING, ()
+    return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32), ()
 
 
 def _commit_count(connection: Connection) -> int:

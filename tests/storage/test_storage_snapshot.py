@@ -1,4 +1,6 @@
 import itertools
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import storage.library as library_module
 from storage.errors import LibraryDamaged
 from storage.files import register_root
 from storage.index import byte_rows, kinds, loaded_index, quick_scan
+from storage.index.snapshot import SnapshotReader
 from storage.jobs import start_job
 from storage.library import Library
 from storage.records import Batch, FileStat, IndexedFile, NewImage
@@ -268,3 +271,62 @@ def test_damaged_bytes_are_found_and_written_anew(filler: Filler, damage: str) -
         filler.fold()
     assert not [each.kind for each in examine(filler.library).findings]
     check(filler, filler.library.reader(filler.space))
+
+
+def wait_for_generation(reader: SnapshotReader, generation: str) -> None:
+    deadline = time.monotonic() + 20
+    while reader.current().manifest.generation != generation:
+        assert time.monotonic() < deadline, "the new generation is not searched"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_server_searches_the_generation_before_until_the_next_is_ready(
+    filler: Filler, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, large: bool
+) -> None:
+    if large:
+        request.getfixturevalue("every_index_is_large")
+    filler.add(40)
+    filler.fold()
+    reader = filler.library.reader(filler.space)
+    first = reader.current().manifest.generation
+    reader.open_beside()
+    go_on = threading.Event()
+    prepare = loaded_index.LoadedIndex.prepare
+
+    def prepare_when_told(index: loaded_index.LoadedIndex) -> None:
+        assert go_on.wait(20)
+        prepare(index)
+
+    monkeypatch.setattr(loaded_index.LoadedIndex, "prepare", prepare_when_told)
+    filler.delete(7)
+    filler.add(10)
+    filler.fold()
+    for _ in range(2):
+        check(filler, reader)
+        assert reader.current().manifest.generation == first
+        filler.add(5)
+    check(filler, reader)
+    assert reader.current() is reader.current()
+    go_on.set()
+    wait_for_generation(reader, filler.library.manifest(filler.space).generation)
+    check(filler, reader)
+    assert len(reader.current().tail_ids) == 10
+
+
+def test_a_server_searches_on_when_the_next_generation_is_damaged(filler: Filler) -> None:
+    filler.add(40)
+    filler.fold()
+    reader = filler.library.reader(filler.space)
+    reader.current()
+    reader.open_beside()
+    filler.add(10)
+    filler.fold()
+    [path] = filler.library.data_dir.glob("index/*/*.faiss")
+    path.write_bytes(b"")
+    check(filler, reader)
+    deadline = time.monotonic() + 20
+    while reader.current().manifest is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    check(filler, reader)
