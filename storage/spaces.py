@@ -58,20 +58,20 @@ def require_same_space(active: SpaceRecord, facts: SpaceFacts, data_dir: Path) -
     if active.fingerprint == facts.fingerprint:
         return
     if active.checkpoint == facts.checkpoint:
-        why = (
+        raise SpaceMismatch(
             f"The library in {data_dir} was made with {active.checkpoint} in another version "
             f"(fingerprint {active.fingerprint[:12]}; the one loaded now has "
-            f"{facts.fingerprint[:12]}): its weights, tokenizer or preprocessing have changed."
-        )
-    else:
-        why = (
-            f"The library in {data_dir} was made with the model {active.checkpoint}, "
-            f"not with {facts.checkpoint}."
+            f"{facts.fingerprint[:12]}): its weights, tokenizer or preprocessing have changed. "
+            "Embeddings of two versions do not compare. Embed the library anew, while the old "
+            f"embeddings stay until you drop them (polyglance reindex --model {facts.checkpoint}), "
+            "or go back to the version that it was made with."
         )
     raise SpaceMismatch(
-        f"{why} Embeddings of two models do not compare. Use {active.checkpoint} "
-        "(leave --model out), move the whole library to the new model (polyglance reindex "
-        f"--model {facts.checkpoint}), or give that a library of its own with --data-dir."
+        f"The library in {data_dir} was made with the model {active.checkpoint}, "
+        f"not with {facts.checkpoint}. Embeddings of two models do not compare. Use "
+        f"{active.checkpoint} (leave --model out), move the whole library to the new model "
+        f"(polyglance reindex --model {facts.checkpoint}), or give that a library of its own with "
+        "--data-dir."
     )
 
 

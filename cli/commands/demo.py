@@ -12,7 +12,7 @@ import click
 from cli.app import App
 
 if TYPE_CHECKING:
-    from encoders import Encoder
+    from encoders import EmbeddingSpace, Encoder
     from search.engine import SearchEngine
 
 
@@ -31,7 +31,7 @@ def command(app: App, folder: Path | None, port: int, no_browser: bool, once: bo
 
     home = app.config.data_dir / "demo"
     encoder = _encoder_or_starter(app, home)
-    data_dir = home / _slug(encoder.space.checkpoint, folder)
+    data_dir = home / _slug(encoder.space, folder)
     click.echo(f"The demo's library is {data_dir}", err=True)
     app.config = replace(app.config, data_dir=data_dir)
     library = app.open_library(create=True)
@@ -65,9 +65,11 @@ def _encoder_or_starter(app: App, home: Path) -> "Encoder":
     return starter
 
 
-def _slug(checkpoint: str, folder: Path | None) -> str:
-    """A library of its own for each model and folder, so that a demo never meets another's."""
-    model = re.sub(r"[^a-z0-9.]+", "-", Path(checkpoint).name.lower())
+def _slug(space: "EmbeddingSpace", folder: Path | None) -> str:
+    """A library of its own for each version of a model and each folder, so that a demo never meets
+    another's."""
+    model = re.sub(r"[^a-z0-9.]+", "-", Path(space.checkpoint).name.lower())
+    model = f"{model}-{space.fingerprint[:8]}"
     if folder is None:
         return model
     where = str(folder.expanduser().resolve())
