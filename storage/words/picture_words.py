@@ -17,9 +17,9 @@ from storage.records import PictureText
 from storage.words.folding import fold, spaced_words
 from storage.words.word_rows import (
     EMBEDDED_SOURCES,
-    put_texts,
     rebuild_words,
     refresh_words,
+    replace_texts,
     sidecar_source,
     stored_rows,
     stored_texts,
@@ -31,9 +31,9 @@ __all__ = [
     "fold",
     "matching_ids",
     "matching_words",
-    "put_texts",
     "rebuild_words",
     "refresh_words",
+    "replace_texts",
     "sidecar_source",
     "texts_of",
 ]

@@ -63,17 +63,10 @@ def sidecar_source(location_id: int) -> str:
     return f"sidecar:{location_id}"
 
 
-def put_texts(
-    connection: Connection, image_id: int, texts: Iterable[PictureText], sources: Collection[str]
-) -> None:
-    """Replace what an image has of `sources` by `texts`. `refresh_words` is to follow."""
-    replace_texts(connection, {image_id: texts}, sources)
-
-
 def replace_texts(
     connection: Connection, texts: Mapping[int, Iterable[PictureText]], sources: Collection[str]
 ) -> None:
-    """The same for many images, by their ids."""
+    """Replace what images, by their ids, have of `sources`. `refresh_words` is to follow."""
     for chunk in sql_chunks(list(texts)):
         connection.execute(
             delete(ImageText).where(ImageText.image_id.in_(chunk), ImageText.source.in_(sources))

@@ -18,8 +18,8 @@ from storage.words.picture_words import (
     fold,
     matching_ids,
     matching_words,
-    put_texts,
     rebuild_words,
+    replace_texts,
     texts_of,
 )
 from storage.words.word_rows import count_stale_words, refresh_words
@@ -397,12 +397,12 @@ def test_words_change_with_their_transaction_or_not_at_all(
     image_id = put({"a.jpg": []})["a.jpg"]
 
     with pytest.raises(ZeroDivisionError), library.engine.begin() as connection:
-        put_texts(connection, image_id, [PictureText("caption", "cat", "import")], ["import"])
+        replace_texts(connection, {image_id: [PictureText("caption", "cat", "import")]}, ["import"])
         refresh_words(connection, [image_id])
         raise ZeroDivisionError
     assert (found("cat"), texts_of(library.engine, [image_id])) == ([], {})
     with library.engine.begin() as connection:
-        put_texts(connection, image_id, [PictureText("caption", "cat", "import")], ["import"])
+        replace_texts(connection, {image_id: [PictureText("caption", "cat", "import")]}, ["import"])
         refresh_words(connection, [image_id])
     assert found("cat") == ["a.jpg"]
 

@@ -104,6 +104,20 @@ def context(chromium: Browser, address: str) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
+def phone_context(chromium: Browser, address: str) -> Iterator[BrowserContext]:
+    """A phone's browser, in which fingers touch."""
+    context = chromium.new_context(
+        base_url=address,
+        viewport={"width": 360, "height": 740},
+        has_touch=True,
+        is_mobile=True,
+        locale="en-US",
+    )
+    yield context
+    context.close()
+
+
+@pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
     """A page that fails the test when a script on it fails or the policy is broken."""
     page = context.new_page()

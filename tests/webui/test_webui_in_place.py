@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -196,16 +196,8 @@ def test_only_the_last_of_searches_in_a_row_is_shown(context: BrowserContext) ->
     expect(page).to_have_url(re.compile("q=blue"))
 
 
-def test_a_phone_puts_its_keyboard_away_after_a_search(chromium: Browser, address: str) -> None:
-    context = chromium.new_context(
-        base_url=address,
-        viewport={"width": 360, "height": 740},
-        has_touch=True,
-        is_mobile=True,
-        locale="en-US",
-    )
-    page = context.new_page()
+def test_a_phone_puts_its_keyboard_away_after_a_search(phone_context: BrowserContext) -> None:
+    page = phone_context.new_page()
     page.goto("/?q=red")
     search_for(page, "green")
     expect(page.locator(".words")).not_to_be_focused()
-    context.close()

@@ -1,9 +1,7 @@
 """A phone's fingers on a picture's page: real touches, by Chromium's own protocol."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page, expect
+from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -38,19 +36,11 @@ class Fingers:
 
 
 @pytest.fixture
-def phone(chromium: Browser, address: str) -> Iterator[Page]:
-    context = chromium.new_context(
-        base_url=address,
-        viewport={"width": 360, "height": 740},
-        has_touch=True,
-        is_mobile=True,
-        locale="en-US",
-    )
-    page = context.new_page()
+def phone(phone_context: BrowserContext) -> Page:
+    page = phone_context.new_page()
     page.goto("/pictures/2?q=red&at=1")
     page.wait_for_load_state("networkidle")
-    yield page
-    context.close()
+    return page
 
 
 @pytest.fixture
