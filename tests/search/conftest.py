@@ -1,10 +1,9 @@
-import threading
 from pathlib import Path
 
 import pytest
-import waitress
 from color_encoder import ColorEncoder
 from flask.testing import FlaskClient
+from loopback_server import served
 
 from search.config import SearchConfig
 from search.engine import SearchEngine
@@ -29,13 +28,5 @@ def client(engine: SearchEngine) -> FlaskClient:
 def server_url(engine: SearchEngine):
     """Where the real server listens."""
     app = create_app(engine, WebConfig())
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=2)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    # Workers first, then the loop from inside itself: closed from here, either could still write
-    # to what is gone.
-    server.task_dispatcher.shutdown()
-    server.trigger.pull_trigger(server.close)
-    thread.join(timeout=10)
-    assert not thread.is_alive()
+    with served(app) as address:
+        yield address

@@ -2,17 +2,15 @@
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import waitress
 from color_encoder import ColorEncoder
 from drawn_library import make_library
 from flask import Flask
 from flask.testing import FlaskClient
+from loopback_server import served
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from search.config import SearchConfig
@@ -57,28 +55,16 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The app on a real server: its address, such as http://127.0.0.1:41234."""
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
-    thread = threading.Thread(target=server.run, name="server")
-    thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
-    thread.join(timeout=10)
-    assert not thread.is_alive()
-
-
 @pytest.fixture(scope="session")
 def address(app: Flask) -> Iterator[str]:
-    with served(app) as address:
+    with served(app, threads=4) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def address_of_60(engine: SearchEngine) -> Iterator[str]:
     """Of a server that shows 60 hits at once."""
-    with served(create_app(engine, WebConfig(hits_per_page=60))) as address:
+    with served(create_app(engine, WebConfig(hits_per_page=60)), threads=4) as address:
         yield address
 
 

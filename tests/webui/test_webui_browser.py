@@ -152,6 +152,30 @@ def test_more_pictures_come_while_one_scrolls(page: Page) -> None:
     assert last.evaluate("tile => getComputedStyle(tile).backgroundColor") != "rgba(0, 0, 0, 0)"
 
 
+# As where a page is too busy to hear of each change: it is told of two together, in their order.
+BUSY_PAGE = """
+    const Native = IntersectionObserver;
+    window.IntersectionObserver = class extends Native {
+        constructor(told, options) {
+            let waiting = [];
+            super((entries) => {
+                waiting.push(...entries);
+                if (waiting.length > 1) told(waiting.splice(0), this);
+            }, options);
+        }
+    };
+"""
+
+
+def test_more_pictures_come_to_a_busy_page(page: Page, address_of_60: str) -> None:
+    page.add_init_script(BUSY_PAGE)
+    page.goto(f"{address_of_60}/?q=red")
+    expect(page.locator(".tile")).to_have_count(60)
+    page.wait_for_timeout(200)  # the first change: the link to what comes next is folded away
+    page.get_by_text("Below this line nothing matches well").click()
+    expect(page.locator(".tile").nth(60)).to_be_attached()
+
+
 def test_rows_are_level_and_fill_the_width(page: Page) -> None:
     page.goto("/?q=red")
     boxes = page.locator("#hits .tile").evaluate_all(

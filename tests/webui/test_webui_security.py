@@ -1,13 +1,12 @@
 """The way in for people, as a browser has it; with and without scripts."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import waitress
 from color_encoder import ColorEncoder
 from drawn_pictures import draw_picture
+from loopback_server import served
 from playwright.sync_api import Browser, expect
 
 from indexer.config import IndexConfig
@@ -31,14 +30,8 @@ def locked(tmp_path: Path) -> Iterator[tuple[Library, str]]:
     IndexJob(library, ColorEncoder(), IndexConfig(workers=1)).run(IndexRequest([str(pictures)]))
     engine = SearchEngine(library, ColorEncoder(), SearchConfig())
     app = create_app(engine, WebConfig(access=AccessConfig(open_without_keys=False)))
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=2)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield library, f"http://127.0.0.1:{server.effective_port}"
-    server.task_dispatcher.shutdown()
-    server.trigger.pull_trigger(server.close)
-    thread.join(timeout=10)
-    assert not thread.is_alive()
+    with served(app) as address:
+        yield library, address
     library.close()
 
 

@@ -227,10 +227,12 @@ async function more(next) {
 }
 
 const nearing = new IntersectionObserver(
-  ([entry]) => {
-    if (!entry.isIntersecting) return;
+  (entries) => {
+    // A busy browser tells of several changes at once, the last of them last.
+    const { isIntersecting, target } = entries.at(-1);
+    if (!isIntersecting || !target.isConnected) return;
     nearing.disconnect();
-    attempt(() => more(entry.target), entry.target);
+    attempt(() => more(target), target);
   },
   { rootMargin: NEAR },
 );
