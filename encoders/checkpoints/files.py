@@ -7,8 +7,11 @@ from typing import Any
 
 from encoders.errors import UnsupportedCheckpoint
 
-MODEL_TYPES = frozenset({"siglip", "siglip2", "clip", "chinese_clip", "altclip", "metaclip_2"})
-"""Both towers in one space, in transformers' names. SigLIP 2 of fixed resolution is `siglip`."""
+SIGLIP_TYPES = frozenset({"siglip", "siglip2"})
+"""Which are our own towers. SigLIP 2 of fixed resolution is `siglip`."""
+
+MODEL_TYPES = SIGLIP_TYPES | {"clip", "chinese_clip", "altclip", "metaclip_2"}
+"""Both towers in one space, in transformers' names."""
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"

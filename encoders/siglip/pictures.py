@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from encoders.checkpoints.files import read_json
 from encoders.errors import UnsupportedCheckpoint
 from encoders.protocol import Preprocessed
 
@@ -49,12 +50,19 @@ class Normalisation:
 
     @classmethod
     def of(cls, processor: Any) -> "Normalisation":
+        """Of one of transformers' image processors."""
         rescale = float(processor.rescale_factor) if processor.do_rescale else 1.0
-        mean, std = _per_channel(0), _per_channel(1)
-        if processor.do_normalize:
-            mean, std = _per_channel(processor.image_mean), _per_channel(processor.image_std)
+        if not processor.do_normalize:
+            return cls.by(rescale, 0, 1)
+        return cls.by(rescale, processor.image_mean, processor.image_std)
+
+    @classmethod
+    def by(cls, rescale: float, mean: Any, std: Any) -> "Normalisation":
+        """mean, std: a number, or one a channel."""
+        means, stds = _per_channel(mean), _per_channel(std)
         return cls(
-            tuple(rescale / s for s in std), tuple(-m / s for m, s in zip(mean, std, strict=True))
+            tuple(rescale / s for s in stds),
+            tuple(-m / s for m, s in zip(means, stds, strict=True)),
         )
 
     def apply(self, data: "torch.Tensor") -> "torch.Tensor":
@@ -187,8 +195,7 @@ class NativeAspect:
         grids = [(p.shape[0] // self._patch_size, p.shape[1] // self._patch_size) for p in batch]
         return {
             "pixel_values": self._normalisation.apply(patches.to(device)),
-            "pixel_attention_mask": torch.ones(patches.shape[:2], dtype=torch.int32, device=device),
-            "spatial_shapes": torch.tensor(grids, device=device),
+            "spatial_shapes": torch.tensor(grids),  # read on the CPU
         }
 
     def _patches(self, pixels: Preprocessed) -> NDArray[np.uint8]:
@@ -201,6 +208,42 @@ class NativeAspect:
 
 def picture_input(folder: Path, checkpoint: str, max_num_patches: int) -> PictureInput:
     """The recipe in the checkpoint's own picture settings."""
+    return _siglip(folder, max_num_patches) or _of_transformers(folder, checkpoint, max_num_patches)
+
+
+_PLAIN = {"do_resize": True, "do_rescale": True, "do_normalize": True}
+_OTHER_STEPS = {"do_center_crop", "do_pad", "crop_size"}
+
+
+def _siglip(folder: Path, max_num_patches: int) -> PictureInput | None:
+    """Of settings as SigLIP's checkpoints have them; None where anything is otherwise.
+
+    Read without transformers, whose image processors take a second to import.
+    """
+    path = folder / "preprocessor_config.json"
+    if not path.is_file() or (folder / "processor_config.json").is_file():
+        return None
+    settings = read_json(path)
+    kind = str(settings.get("image_processor_type")).removesuffix("Fast")
+    if settings.keys() & _OTHER_STEPS or not settings.items() >= _PLAIN.items():
+        return None
+    try:
+        resample = Image.Resampling(settings["resample"])
+        normalisation = Normalisation.by(
+            float(settings["rescale_factor"]), settings["image_mean"], settings["image_std"]
+        )
+        if kind == "Siglip2ImageProcessor":
+            patch_size = int(settings["patch_size"])
+            return NativeAspect(patch_size, max_num_patches, resample, normalisation)
+        if kind == "SiglipImageProcessor" and settings["size"].keys() == {"height", "width"}:
+            size = (int(settings["size"]["height"]), int(settings["size"]["width"]))
+            return FixedSize(size, None, resample, normalisation)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        pass  # transformers knows the other layouts, and what to say of those that nobody knows
+    return None
+
+
+def _of_transformers(folder: Path, checkpoint: str, max_num_patches: int) -> PictureInput:
     from transformers import AutoImageProcessor
 
     processor = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)

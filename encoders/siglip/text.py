@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.checkpoints.files import read_json
+from encoders.checkpoints.files import SIGLIP_TYPES, read_json
 from encoders.errors import UnsupportedCheckpoint
 
 TokenArrays = dict[str, NDArray[np.int64]]
@@ -104,13 +104,10 @@ class MaskedText:
         return ids
 
 
-def text_input(folder: Path, text_config: Any, model_type: str) -> TextInput:
-    """The rules of the checkpoint in `folder`; `text_config` is its text tower's configuration."""
-    if model_type not in {"siglip", "siglip2"}:
-        # XLM-RoBERTa counts a text's positions from the one after the padding's.
-        unused = text_config.pad_token_id + 1 if model_type == "altclip" else 0
-        return _masked(folder, int(text_config.max_position_embeddings) - unused)
-    max_tokens = int(text_config.max_position_embeddings)
+def text_input(folder: Path, model_type: str, max_tokens: int) -> TextInput:
+    """The rules of the checkpoint in `folder`, whose text tower has `max_tokens` positions."""
+    if model_type not in SIGLIP_TYPES:
+        return _masked(folder, max_tokens)
     settings = read_json(folder / "tokenizer_config.json")
     if settings.get("tokenizer_class") in {"SiglipTokenizer", "SiglipTokenizerFast"}:
         return _siglip1(folder, settings, max_tokens)

@@ -75,9 +75,10 @@ def test_other_weights_in_a_tower_are_caught_and_named(
 
 def _embedded(encoder: DualEncoder, ids: NDArray[np.int64]) -> Embeddings:
     tokens = torch.from_numpy(ids)
-    return encoder._forward(
-        lambda: encoder._model.get_text_features(input_ids=tokens).pooler_output
-    )
+    with torch.inference_mode():
+        pooled = encoder._model.texts(input_ids=tokens)
+        embeddings: Embeddings = torch.nn.functional.normalize(pooled, dim=-1).numpy()
+    return embeddings
 
 
 class Altered:
@@ -165,19 +166,15 @@ def test_a_failed_self_test_records_nothing(load_tiny: LoadTiny, store: NpzGolde
     assert store.load() is None
 
 
-def test_naflex_padded_without_its_mask_is_caught(
-    load_tiny: LoadTiny, store: NpzGoldenStore
-) -> None:
+def test_naflex_padded_without_a_mask_is_caught(load_tiny: LoadTiny, store: NpzGoldenStore) -> None:
     run_self_test(load_tiny("naflex"), store)
     broken = load_tiny("naflex")
-    original = broken._model.get_image_features
+    embeddings = broken._model.vision_model.embeddings
 
-    def unmasked(**arguments: torch.Tensor) -> Any:
-        padded = torch.nn.functional.pad(arguments["pixel_values"], (0, 0, 0, 64))
-        mask = torch.ones(padded.shape[:2], dtype=torch.int32)
-        return original(**{**arguments, "pixel_values": padded, "pixel_attention_mask": mask})
+    def pad(_: torch.nn.Module, inputs: tuple[()], patches: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(patches, (0, 0, 0, 64))
 
-    broken._model.get_image_features = unmasked
+    embeddings.register_forward_hook(pad)
     with pytest.raises(SelfTestFailed, match="picture tower"):
         run_self_test(broken, store)
 

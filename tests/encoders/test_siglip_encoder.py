@@ -283,10 +283,26 @@ def test_a_torchvision_that_breaks_transformers_is_named(
         import sys; sys.path.insert(0, {str(tmp_path)!r})
         from encoders import EncoderConfig, EncoderError, load_encoder
         try:
-            load_encoder({str(checkpoint_of("siglip2"))!r}, EncoderConfig(device="cpu"))
+            load_encoder({str(checkpoint_of("clip"))!r}, EncoderConfig(device="cpu"))
         except EncoderError as error:
             print(error)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert complaint in done.stdout
     assert "pip uninstall torchvision" in done.stdout
+
+
+def test_a_siglip_needs_nothing_of_transformers(
+    checkpoint_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Whose import takes longer than everything else of a single query."""
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from encoders import EncoderConfig, load_encoder
+        config = EncoderConfig(device="cpu", cache_dir=Path({str(tmp_path)!r}))
+        encoder = load_encoder({str(checkpoint_of("siglip2"))!r}, config)
+        print(encoder.encode_texts(["a cat"]).shape, "transformers" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "(1, 32) False"

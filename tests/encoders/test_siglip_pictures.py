@@ -1,5 +1,7 @@
 """Our preprocessing gives what the checkpoint's own image processor gives."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,7 +73,6 @@ def test_pixels_are_those_of_the_checkpoints_own_processor(
         height, width = expected["spatial_shapes"][0].tolist()
         expected["pixel_values"] = expected["pixel_values"][:, : height * width]
         assert tensors["spatial_shapes"].tolist() == [[height, width]]
-        assert tensors["pixel_attention_mask"].shape == (1, height * width)
     difference = (tensors["pixel_values"] - expected["pixel_values"]).abs().max().item()
     assert tensors["pixel_values"].shape == expected["pixel_values"].shape
     # CLIP's range is wider: a level of its narrowest channel is 1 / (255 * 0.261).
@@ -130,6 +131,29 @@ def test_shrinking_while_decoding_leaves_twice_the_models_input(
         else:
             assert shrunk[0] >= 2 * pixels.shape[1]
             assert shrunk[1] >= 2 * pixels.shape[0]
+
+
+@pytest.mark.parametrize("family", ["siglip2", "naflex", "siglip1"])
+@pytest.mark.parametrize(
+    "left_out",
+    [[], ["do_rescale", "rescale_factor"], ["do_normalize"], ["image_mean"], ["resample"]],
+)
+def test_settings_that_leave_something_out_mean_what_the_processors_class_says(
+    checkpoint_of: Callable[[str], Path], tmp_path: Path, family: str, left_out: list[str]
+) -> None:
+    from transformers import AutoImageProcessor
+
+    folder = tmp_path / family
+    shutil.copytree(checkpoint_of(family), folder)
+    settings = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+    for name in left_out:
+        del settings[name]
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings), "utf-8")
+    ours = picture_input(folder, family, 256)
+    tensors = ours.tensors([ours.preprocess(_noise(48, 48))], CPU)
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    expected = processor(images=[_noise(48, 48)], return_tensors="pt")["pixel_values"]
+    assert (tensors["pixel_values"] - expected).abs().max().item() <= 1e-5
 
 
 def test_an_unknown_way_to_prepare_pictures_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from encoders.siglip.model import max_tokens_of
 from encoders.siglip.text import TextInput, text_input
 
 FAMILIES = ["siglip2", "naflex", "siglip1", "clip", "chinese_clip", "altclip", "metaclip2"]
@@ -34,7 +35,7 @@ def _input_for(folder: Path) -> TextInput:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder)
-    return text_input(folder, config.text_config, config.model_type)
+    return text_input(folder, config.model_type, max_tokens_of(config))
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -175,6 +176,6 @@ def test_the_longest_text_of_an_altclip_fits_its_positions(
 
     config = AutoConfig.from_pretrained(checkpoint_of("altclip"))
     config.text_config.max_position_embeddings = 40
-    ours = text_input(checkpoint_of("altclip"), config.text_config, config.model_type)
+    ours = text_input(checkpoint_of("altclip"), config.model_type, max_tokens_of(config))
     assert ours.max_tokens == 38
     assert ours.arrays(["cat dog " * 60])["input_ids"].shape == (1, 38)

@@ -9,19 +9,16 @@ from encoders.siglip.int8.layers import (
     replace_layers,
     watching,
 )
-from encoders.siglip.int8.text_pass import TextPass, text_pass_of
 
 __all__ = [
     "Agreement",
     "Calibration",
     "Ranges",
-    "TextPass",
     "TowerCalibration",
     "agreement",
     "can_quantize",
     "can_run_int8",
     "quantized_layers",
     "replace_layers",
-    "text_pass_of",
     "watching",
 ]

@@ -68,8 +68,9 @@ def _gelu_kind(layer: nn.Module) -> str | None:
     if not all(hasattr(layer, part) for part in parts):
         return None
     activation: Any = getattr(layer.mlp, "activation_fn", None)
-    kind = type(activation).__name__
-    return {"GELUTanh": "tanh", "GELUActivation": "none", "GELU": "none"}.get(kind)
+    if isinstance(activation, nn.GELU):
+        return activation.approximate
+    return {"GELUTanh": "tanh", "GELUActivation": "none"}.get(type(activation).__name__)
 
 
 @contextmanager
@@ -154,8 +155,8 @@ class _Product:
     def __init__(self, weight: Tensor, bias: Tensor, steps: _Steps) -> None:
         self.steps = steps
         self.bias = bias.contiguous()
-        self.scales = (weight.abs().amax(1) / WEIGHT_STEPS).clamp_min(LEAST / WEIGHT_STEPS)
-        rounded = torch.round(weight / self.scales[:, None]).to(torch.int8)
+        self.scales = (_largest(weight, 1) / WEIGHT_STEPS).clamp_min(LEAST / WEIGHT_STEPS)
+        rounded = (weight / self.scales[:, None]).round_().to(torch.int8)
         self.zeros = torch.zeros(len(weight), dtype=torch.int32)
         self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)
 
@@ -210,8 +211,8 @@ class Int8Layer(nn.Module):
         bias = torch.cat([*(each.bias.float() for each in query_key), value_bias])
         # The values are in steps now, far larger than queries and keys: what a channel weighs
         # is asked of the weights as they were.
-        as_they_were = torch.cat([each.weight.float() for each in (*query_key, attention.v_proj)])
-        smooth, steps = _smoothed(ranges["attention"], as_they_were)
+        as_they_were = [each.weight.float() for each in (*query_key, attention.v_proj)]
+        smooth, steps = _smoothed(ranges["attention"], *as_they_were)
         self._norm1 = _StepNorm(parts.layer_norm1, smooth, steps)
         self._qkv = _Product(weight * smooth, bias, steps)
 
@@ -277,9 +278,18 @@ def _as_steps(x: Tensor) -> Tensor:
     return x.round_().clamp_(0, STEPS).to(torch.uint8)
 
 
-def _smoothed(ranges: Tensor, weight: Tensor) -> tuple[Tensor, _Steps]:
-    """What each channel that flows in is divided by, and the steps of what is left."""
-    largest = ranges.abs().amax(0).clamp_min(LEAST)
-    smooth = largest**SMOOTHING / weight.abs().amax(0).clamp_min(LEAST) ** (1 - SMOOTHING)
+def _largest(x: Tensor, axis: int) -> Tensor:
+    """The largest magnitude along the axis, without a copy of what may be large."""
+    return torch.maximum(x.amax(axis), -x.amin(axis))
+
+
+def _smoothed(ranges: Tensor, *weights: Tensor) -> tuple[Tensor, _Steps]:
+    """What each channel that flows in is divided by, and the steps of what is left.
+
+    weights: of what it flows into, each (out, channels).
+    """
+    largest = _largest(ranges, 0).clamp_min(LEAST)
+    weighed = torch.stack([_largest(weight, 0) for weight in weights]).amax(0).clamp_min(LEAST)
+    smooth = largest**SMOOTHING / weighed ** (1 - SMOOTHING)
     smooth = smooth.clamp_min(LEAST)
     return smooth, _Steps.covering(ranges[0] / smooth, ranges[1] / smooth)
