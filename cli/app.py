@@ -83,8 +83,6 @@ class App:
 
     def open_engine(self, library: "Library") -> "SearchEngine":
         """The engine over the library's active space, with the model that made it."""
-        from search.engine import SearchEngine
-
         space = library.active_space()
         if space is None:
             raise CommandError(
@@ -92,11 +90,20 @@ class App:
                 "polyglance index FOLDER"
             )
         encoder = self.load_encoder(space.checkpoint, library.data_dir)
+        return self.engine_over(library, encoder, library.data_dir)
 
-        def background() -> "Background":
-            return self.background_of(encoder, library.data_dir)
+    def engine_over(
+        self, library: "Library", encoder: "Encoder", golden_home: Path
+    ) -> "SearchEngine":
+        """encoder: from `load_encoder`, with the same golden_home."""
+        from search.engine import SearchEngine
 
-        engine = SearchEngine(library, encoder, self.config.search, background)
+        engine = SearchEngine(
+            library,
+            encoder,
+            self.config.search,
+            lambda: self.background_of(encoder, golden_home),
+        )
         engine.model_is_proven = True  # or load_encoder had raised
         return engine
 

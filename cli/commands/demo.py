@@ -27,7 +27,6 @@ def command(app: App, folder: Path | None, port: int, no_browser: bool, once: bo
     from cli.indexing import report_in_words, run_index_job
     from cli.samples import copy_samples
     from indexer.report import IndexRequest
-    from search.engine import SearchEngine
 
     home = app.config.data_dir / "demo"
     encoder = _encoder_or_starter(app, home)
@@ -42,9 +41,7 @@ def command(app: App, folder: Path | None, port: int, no_browser: bool, once: bo
     click.echo(report_in_words(report, data_dir), err=True)
     if report.status == "interrupted":
         return 130
-    engine = SearchEngine(
-        library, encoder, app.config.search, lambda: app.background_of(encoder, home)
-    )
+    engine = app.engine_over(library, encoder, home)
     if once:
         return _ask_samples(engine, check=folder is None)
     _serve(app, engine, port, no_browser)
