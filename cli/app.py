@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -83,12 +84,16 @@ class App:
 
     def open_engine(self, library: "Library") -> "SearchEngine":
         """The engine over the library's active space, with the model that made it."""
+        from search.query.languages import load_language_model
+
         space = library.active_space()
         if space is None:
             raise CommandError(
                 f"The library in {library.data_dir} is empty. Index a folder first: "
                 "polyglance index FOLDER"
             )
+        # Unpacked beside the loading of the model; the first query would wait for it.
+        Thread(target=load_language_model, name="language", daemon=True).start()
         encoder = self.load_encoder(space.checkpoint, library.data_dir)
         return self.engine_over(library, encoder, library.data_dir)
 

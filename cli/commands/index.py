@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.app import App
+from cli.quick_start import nothing_collected
 
 if TYPE_CHECKING:
     from indexer.config import IndexConfig
@@ -82,19 +83,20 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     sources, listed = _with_list(sources, by_null=by_null)
     if dry_run:
         return _dry_run(app, (sources, listed), config, as_json)
-    from cli.indexing import report_as_json, report_in_words, run_index_job
-    from indexer.report import IndexRequest
-    from indexer.sources.img2dataset import download_status
-    from indexer.sources.named import find_sources
-    from search.ranking.relevance import FEW_PICTURES
-    from storage.pictures import count_images
-    from storage.spaces import require_same_space
+    with nothing_collected():
+        from cli.indexing import report_as_json, report_in_words, run_index_job
+        from indexer.report import IndexRequest
+        from indexer.sources.img2dataset import download_status
+        from indexer.sources.named import find_sources
+        from search.ranking.relevance import FEW_PICTURES
+        from storage.pictures import count_images
+        from storage.spaces import require_same_space
 
-    find_sources(sources, listed)  # before a model is loaded for nothing
-    library = app.open_library(create=True)
-    space = library.active_space()
-    checkpoint = model or (space.checkpoint if space else app.config.model)
-    encoder = app.load_encoder(checkpoint, library.data_dir)
+        find_sources(sources, listed)  # before a model is loaded for nothing
+        library = app.open_library(create=True)
+        space = library.active_space()
+        checkpoint = model or (space.checkpoint if space else app.config.model)
+        encoder = app.load_encoder(checkpoint, library.data_dir)
     if space is not None:
         require_same_space(space, encoder.space, library.data_dir)
     if encoder.notice and not as_json:

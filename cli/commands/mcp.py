@@ -51,10 +51,16 @@ def _serve_http(engine: "SearchEngine", config: "ServeConfig") -> None:
     from cli.serving import access_of, address_of, listen
     from search.mcp.http import PATH, make_mcp_app
 
-    access = access_of(config)
-    names = [*config.allowed_hosts, config.host]
-    served = make_mcp_app(engine, names, open_without_keys=access.open_without_keys)
+    served = make_mcp_app(engine, access_of(config))
+    # Whose word is taken for a client's address: each address has a share of the rate.
+    proxies = list(config.trusted_proxies)
+    settings = uvicorn.Config(
+        served,
+        log_level="warning",
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+    )
     with listen(config) as listening:
-        server = uvicorn.Server(uvicorn.Config(served, log_level="warning"))
+        server = uvicorn.Server(settings)
         click.echo(f"MCP is at {address_of(listening, config)}{PATH}", err=True)
         server.run(sockets=[listening])

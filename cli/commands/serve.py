@@ -25,16 +25,11 @@ def command(app: App, host: str | None, port: int | None, insecure_no_auth: bool
         port=config.port if port is None else port,
         insecure_no_auth=insecure_no_auth or config.insecure_no_auth,
     )
-    from threading import Thread
-
     from cli.precision import calibrate
     from cli.serving import require_keys_beyond_this_machine, serve_forever
-    from search.query.languages import load_language_model
 
     library = app.open_library()
     require_keys_beyond_this_machine(library, config)  # before the model, which takes its time
-    # Unpacked beside the loading of the model; the first query would wait for it.
-    Thread(target=load_language_model, name="language", daemon=True).start()
     engine = app.open_engine(library)
     calibrate(engine.encoder, library)
     serve_forever(

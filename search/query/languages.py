@@ -90,14 +90,18 @@ def language_scores(text: str) -> Mapping[str, float]:
 _LOADING = threading.Lock()
 
 
-@cache
 def _model() -> Any:
-    with _LOADING:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    with _LOADING:  # who comes while it is being unpacked gets that one
+        return _unpacked()
 
-        model = LanguageIdentifier.from_model_file(MODEL_FILE)
-        model.set_languages([*LIKELY, *LESS_LIKELY])
-        return model
+
+@cache
+def _unpacked() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    model = LanguageIdentifier.from_model_file(MODEL_FILE)
+    model.set_languages([*LIKELY, *LESS_LIKELY])
+    return model
 
 
 def load_language_model() -> None:
