@@ -10,6 +10,7 @@ import click
 
 from cli.app import App
 from cli.errors import CommandError
+from cli.quick_start import nothing_collected
 
 if TYPE_CHECKING:
     from search.engine import SearchEngine, SearchResult
@@ -69,7 +70,8 @@ def command(  # noqa: PLR0913, PLR0917  (an option each)
     from search.schemas import SearchRequest, parse_request
 
     request = parse_request(SearchRequest, fields)
-    engine = app.open_engine(app.open_library())
+    with nothing_collected():
+        engine = app.open_engine(app.open_library())
     result = engine.search(request)
     if as_json:
         click.echo(json.dumps(_as_json(engine, result), ensure_ascii=False))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import click
 
 from cli.app import App
+from cli.quick_start import nothing_collected
 
 
 @click.command("serve")
@@ -25,12 +26,13 @@ def command(app: App, host: str | None, port: int | None, insecure_no_auth: bool
         port=config.port if port is None else port,
         insecure_no_auth=insecure_no_auth or config.insecure_no_auth,
     )
-    from cli.precision import calibrate
-    from cli.serving import require_keys_beyond_this_machine, serve_forever
+    with nothing_collected():
+        from cli.precision import calibrate
+        from cli.serving import require_keys_beyond_this_machine, serve_forever
 
-    library = app.open_library()
-    require_keys_beyond_this_machine(library, config)  # before the model, which takes its time
-    engine = app.open_engine(library)
+        library = app.open_library()
+        require_keys_beyond_this_machine(library, config)  # before the model: it takes its time
+        engine = app.open_engine(library)
     calibrate(engine.encoder, library)
     serve_forever(
         engine, config, lambda url: click.echo(f"Polyglance is at {url}  (Ctrl-C stops it)")
