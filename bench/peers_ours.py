@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bench.decoding import decode_rate
 from bench.peers_work import answered, hand_back, measured
-from bench.pipeline import decode_rate, forward_rate
+from bench.pipeline import forward_rate
 from bench.search_speed import fill
 from encoders import EncoderConfig, load_encoder
 from encoders.siglip import DualEncoder
@@ -87,7 +88,7 @@ def _index_all(encoder: DualEncoder, folders: tuple[str, ...]) -> dict[str, obje
     results: dict[str, object] = {}
     for folder in folders:
         files = _files(folder)
-        limits = {"decode": decode_rate(encoder, files)}
+        limits = {"decode": decode_rate(encoder.preprocessor, files)}
         limits["forward"] = forward_rate(encoder, len(files))
         results[folder] = _index(encoder, folder) | limits
     return results

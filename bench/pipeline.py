@@ -4,7 +4,7 @@ The pictures are the demo's photographs, enlarged and cropped to photographs of 
 to pictures of 500 pixels, JPEGs of their own each. The model is SigLIP 2's B/16-224 with random
 weights. In one run, over the same files, in turns:
 
-- `decode`: reading, decoding and preprocessing alone, on all cores.
+- `decode`: reading, decoding and preprocessing alone, in as many workers as there are cores.
 - `forward`: the model alone, on pictures that are ready, in float32 and in 8 bits; the better of
   one pass on all cores (`team`) and a pass on each (`cores`).
 - `plain`: transformers' own processor and model, float32, one file after the other.
@@ -30,19 +30,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from bench.decoding import decode_rate
 from bench.real_shapes import build
 from cli.samples import copy_samples
 from encoders import EncoderConfig, load_encoder
 from encoders.siglip import DualEncoder
-from imaging import decode_image
-from indexer.config import IndexConfig, usable_cores
+from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import IndexRequest
 from search.ranking.background import background_texts
@@ -73,17 +72,6 @@ def make_pictures(samples: Path, folder: Path, size: tuple[int, int], count: int
 
 def per_second(count: int, began: float) -> float:
     return count / (time.perf_counter() - began)
-
-
-def decode_rate(encoder: DualEncoder, files: list[Path]) -> float:
-    def prepare(path: Path) -> object:
-        decoded = decode_image(path.read_bytes(), min_side=encoder.min_decode_side)
-        return encoder.preprocess(decoded.image)
-
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        began = time.perf_counter()
-        list(pool.map(prepare, files))
-        return per_second(len(files), began)
 
 
 def forward_rate(encoder: DualEncoder, count: int) -> float:
@@ -198,7 +186,7 @@ def main() -> None:
         files = {kind: make_pictures(samples, folders[kind], KINDS[kind], count) for kind in KINDS}
         for kind, row in results.items():
             row["plain"] = plain_rate(checkpoint, files[kind][: max(8, count // 3)])
-            row["decode"] = decode_rate(encoder, files[kind])
+            row["decode"] = decode_rate(encoder.preprocessor, files[kind])
         for precision in ("float32", "int8"):
             if precision == "int8":
                 if not encoder.could_run_int8:

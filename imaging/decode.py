@@ -126,8 +126,8 @@ def _decode(
         facts, orientation = read_facts(packets), read_orientation(packets.exif)
         image = to_rgb(opened)
         if image is opened:
-            # A plain copy lets go of the encoded bytes and of the decoder.
-            image = opened.copy()
+            # The same pixels in a plain picture: lets go of the encoded bytes and of the decoder.
+            image = opened._new(opened.im)
     if format_name == "tiff":
         # Pillow has turned it upright already.
         width, height = image.size

@@ -11,6 +11,7 @@ from time import monotonic
 from sqlalchemy import Engine
 
 from encoders import Preprocessed, Preprocessor
+from imaging.workers import Worker, WorkerLost
 from indexer.config import IndexConfig
 from indexer.decoding.messages import (
     DecodeSetup,
@@ -20,7 +21,7 @@ from indexer.decoding.messages import (
     PictureDecoded,
     Unreadable,
 )
-from indexer.decoding.pool import DecodePool, DecodeWorker, WorkerLost, describe_signal
+from indexer.decoding.pool import DecodePool
 from indexer.file_dates import with_file_date
 from indexer.scan import Compared
 from storage.library import Library
@@ -93,7 +94,7 @@ class PictureReader:
         return _failed(met, kind, f"{reason} {self.seconds:g} s (raise decode_seconds)")
 
     def _read(
-        self, worker: DecodeWorker, wanted: FileToRead, known: KnownFile | None, met: _Met
+        self, worker: Worker, wanted: FileToRead, known: KnownFile | None, met: _Met
     ) -> ReadPicture | FailedFile:
         began = monotonic()
         read: FileRead | Unreadable = worker.ask(wanted, began + self.seconds)
@@ -125,14 +126,13 @@ def _failed(met: _Met, kind: str, reason: str) -> FailedFile:
 
 
 def _why_lost(lost: WorkerLost) -> str:
-    number = lost.signal_number
-    if number == _SIGKILL:
+    if lost.signal_number == _SIGKILL:
         return (
             "could not be decoded: the process at it was killed, most likely because memory ran "
             "out (try again with fewer --workers and --retry-failed)"
         )
-    how = f"exit status {lost.exit_status}" if number is None else describe_signal(number)
-    return f"crashes its decoder ({how}); it is damaged in a way that the decoder does not survive"
+    what = "it is damaged in a way that the decoder does not survive"
+    return f"crashes its decoder ({lost.how}); {what}"
 
 
 class ReadAhead:

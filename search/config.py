@@ -9,6 +9,8 @@ class SearchConfig:
     max_query_characters: int = 2000
     max_upload_bytes: int = 20 * 1024 * 1024
     max_upload_pixels: int = 100_000_000
+    decode_seconds: float = 20.0
+    """How long a picture that was sent may take to decode."""
     cached_queries: int = 2048
     """Query embeddings kept in memory."""
     fetch_urls: bool = False

@@ -21,7 +21,8 @@ class Embedded:
 
 
 def embed(engine: SearchEngine, asked: EmbeddingsRequest) -> Embedded:
-    """Raises InvalidRequest, ImageUnknown, PictureRejected, which name the item to blame."""
+    """Raises InvalidRequest, ImageUnknown, PictureRejected, which name the item to blame, and
+    DecodersUnavailable."""
     most = engine.config.max_query_characters
     too_long = [
         FieldError(f"texts.{place}", f"{len(text)} characters are more than {most}")
@@ -59,7 +60,7 @@ def _embed_images(engine: SearchEngine, images: Sequence[ImageInput]) -> Embeddi
 
 def _preprocess(engine: SearchEngine, image: ImageInput, place: int) -> Preprocessed:
     try:
-        return engine.encoder.preprocess(engine.decode_upload(bytes_of(image, engine.config)))
+        return engine.decoder.preprocess(bytes_of(image, engine.config))
     except PictureRejected as error:
         raise PictureRejected(error.kind, str(error), field=f"images.{place}.base64") from error
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from encoders import Encoder
 from search.classify import LabelScore, classify_embedding
@@ -16,6 +15,7 @@ from search.query.query_embedding import EmbeddedQuery, QueryEmbedder, Vector
 from search.query.reading import read_request
 from search.ranking.cursor import Cursor
 from search.ranking.describing import Describer
+from search.ranking.filtering import FilteredPictures
 from search.ranking.paging import page_of
 from search.ranking.plan import Planner
 from search.ranking.ranking import pushes_of
@@ -65,7 +65,9 @@ class SearchEngine:
         """Whoever made the engine has run the encoder's self-test, and it held."""
         self._reader = library.reader(space)
         self._relevance = RelevanceModel(encoder, background)
+        self._filtered = FilteredPictures(library.engine)
         self.embedder = QueryEmbedder(encoder, config)
+        self.decoder = self.embedder.decoder
 
     def warm_up(self) -> None:
         """For a server: load what the first query needs, and let none wait for a new index."""
@@ -81,7 +83,7 @@ class SearchEngine:
         return None if active is None or active.id == self.space.id else active.checkpoint
 
     def search(self, request: SearchRequest) -> SearchResult:
-        """Raises InvalidRequest, ImageUnknown, PictureRejected."""
+        """Raises InvalidRequest, ImageUnknown, PictureRejected, DecodersUnavailable."""
         began = time.perf_counter()
         self._check_limits(request)
         snapshot = self.snapshot()
@@ -97,7 +99,8 @@ class SearchEngine:
         pushes = pushes_of(
             query, self.encoder, self._relevance, self._judges(query, after, snapshot)
         )
-        planner = Planner(self.library, snapshot, request, asked, after, relevance_of)
+        filtered = self._filtered
+        planner = Planner(self.library, filtered, snapshot, request, asked, after, relevance_of)
         plan = planner.plan(query.wanted, pushes, self._relevance, query.exclude)
         page = page_of(plan, after, request.limit)
         describer = Describer(self.library.engine, asked, plan)
@@ -126,15 +129,11 @@ class SearchEngine:
         return result
 
     def classify(self, request: ClassifyRequest) -> list[LabelScore]:
-        """Raises ImageUnknown, PictureRejected, InvalidRequest."""
+        """Raises ImageUnknown, PictureRejected, InvalidRequest, DecodersUnavailable."""
         for place, label in enumerate(request.labels):
             self._check_length(f"labels.{place}", label)
         picture = self.embedder.image(request.image, self.snapshot())
         return classify_embedding(self.encoder, picture, request.labels)
-
-    def decode_upload(self, data: bytes) -> Image.Image:
-        """A picture sent by a user → upright RGB. Raises PictureRejected."""
-        return self.embedder.decode(data)
 
     def _judges(
         self, query: EmbeddedQuery, after: Cursor | None, snapshot: Snapshot

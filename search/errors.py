@@ -3,7 +3,8 @@
 SearchError
 ├── InvalidRequest      the request can't be answered as it stands; names each field
 ├── ImageUnknown        no picture of that id
-└── PictureRejected     the picture sent along can't be used
+├── PictureRejected     the picture sent along can't be used
+└── DecodersUnavailable no picture can be decoded now
 """
 
 from dataclasses import dataclass
@@ -40,10 +41,15 @@ class ImageUnknown(SearchError):
 
 
 class PictureRejected(SearchError):
-    """kind: as in `imaging.UnreadableImage`. field: where the picture stands among several."""
+    """kind: as in `imaging.UnreadableImage`, and decoder_crashed, decoder_failed, too_slow and
+    out_of_memory. field: where the picture stands among several."""
 
     def __init__(self, kind: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         if field is not None:
             self.errors = (FieldError(field, message),)
+
+
+class DecodersUnavailable(SearchError):
+    """All decode workers are busy, or none can be started; the picture is not to blame."""

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from imaging import THUMBNAIL_MIME, make_thumbnail
+from imaging import THUMBNAIL_MIME
 from search.config import SearchConfig
 from search.engine import SearchEngine, SearchResult
 from search.errors import (
     FieldError,
     ImageUnknown,
     InvalidRequest,
-    PictureRejected,
     SearchError,
 )
 from search.http.problems import status_of
@@ -204,10 +203,10 @@ def add_search_by_picture(pages: Blueprint, of: Pages) -> None:
             return _start_page(of, asked, hint=True), 400
         data = upload.read()
         try:
-            image = of.engine.decode_upload(data)
-        except PictureRejected as error:
+            thumbnail = of.engine.decoder.thumbnail(data, CHIP_SIDE)
+        except SearchError as error:
             return _start_page(of, asked, error=error), status_of(error).value
-        kept = of.pictures.keep(QueryPicture(data, make_thumbnail(image, CHIP_SIDE)))
+        kept = of.pictures.keep(QueryPicture(data, thumbnail))
         return redirect(replace(asked, picture=Weighted(kept)).url, 303)
 
     @pages.get("/by-picture")

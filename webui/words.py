@@ -74,14 +74,29 @@ def _day_and_time(moment: datetime, time: str) -> str:
     return pattern
 
 
+def month_of_year(first: date, skeleton: str) -> str:
+    """Such as "May 2024". skeleton: CLDR's yMMM or yMMMM.
+
+    By the form that names have in dates, but for Russian, where only another is right without a
+    day: Babel (2.18) shares the names for standing alone among the locales that have none of their
+    own, and gives all of them those of the one that was asked for first.
+    """
+    pattern = str(get_locale().datetime_skeletons[skeleton].pattern)
+    if get_locale().language != "ru":
+        pattern = pattern.replace("L", "M")
+    return str(format_date(first, pattern, rebase=False))
+
+
 def place(latitude: float, longitude: float, digits: str = "0.0000") -> str:
     north = gettext("%(degrees)s° N") if latitude >= 0 else gettext("%(degrees)s° S")
     east = gettext("%(degrees)s° E") if longitude >= 0 else gettext("%(degrees)s° W")
+    # Read from the right, letters before a number would part it from its °.
+    apart = "\u2067%s\u2069" if get_locale().text_direction == "rtl" else "%s"
     return str(
         gettext(
             "%(latitude)s, %(longitude)s",
-            latitude=north % {"degrees": format_decimal(abs(latitude), digits)},
-            longitude=east % {"degrees": format_decimal(abs(longitude), digits)},
+            latitude=apart % (north % {"degrees": format_decimal(abs(latitude), digits)}),
+            longitude=apart % (east % {"degrees": format_decimal(abs(longitude), digits)}),
         )
     )
 
@@ -217,6 +232,10 @@ def _explain_rejected(error: PictureRejected, config: SearchConfig) -> str:
         ),
         "truncated": gettext("That picture is cut off: only part of the file is there."),
         "corrupt": gettext("That picture is damaged and can't be read."),
+        "decoder_crashed": gettext("That picture is damaged and can't be read."),
+        "decoder_failed": gettext("That picture is damaged and can't be read."),
+        "too_slow": gettext("Took too long to read"),
+        "out_of_memory": gettext("Needed too much memory"),
         "too_large": gettext(
             "That picture is too large: at most %(size)s can be sent.",
             size=file_size(config.max_upload_bytes),

@@ -3,9 +3,9 @@
 from io import BytesIO
 from pathlib import Path
 
-from imaging import DecodeLimits, UnreadableImage, decode_image, make_thumbnail
+from imaging import DecodeLimits
 from search.engine import SearchEngine
-from search.errors import ImageUnknown
+from search.errors import ImageUnknown, PictureRejected
 from storage.pictures import get_images
 from storage.records import ImageRecord
 from storage.sources.originals import Original, readable_original
@@ -40,7 +40,7 @@ def thumbnail(engine: SearchEngine, image: ImageRecord, side: int) -> bytes | No
     """WebP of at most `side` pixels; made and kept on first demand.
 
     When the file is out of reach the stored thumbnail serves, smaller than asked; None without
-    even that.
+    even that. Raises DecodersUnavailable.
     """
     kept = engine.library.thumbnails
     found = kept.get(image.sha256, side)
@@ -52,11 +52,10 @@ def thumbnail(engine: SearchEngine, image: ImageRecord, side: int) -> bytes | No
         try:
             # It was within the indexer's limits when it was indexed.
             limits = DecodeLimits(max_pixels=max(image.width * image.height, 1))
-            decoded = decode_image(data, min_side=side, limits=limits)
-        except UnreadableImage:
+            made = engine.decoder.thumbnail(data, side, limits)
+        except PictureRejected:
             pass  # changed since: the stored one is what was indexed
         else:
-            made = make_thumbnail(decoded.image, side)
             kept.put(image.sha256, side, made)
             return made
     return kept.get(image.sha256, STORED_SIDE)

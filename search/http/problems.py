@@ -16,7 +16,13 @@ from search.access.errors import (
     ScopeTooNarrow,
     TooManyRequests,
 )
-from search.errors import FieldError, ImageUnknown, PictureRejected, SearchError
+from search.errors import (
+    DecodersUnavailable,
+    FieldError,
+    ImageUnknown,
+    PictureRejected,
+    SearchError,
+)
 from search.http.request_ids import request_id
 from storage.errors import LibraryError
 
@@ -28,6 +34,7 @@ RETRY_AFTER_S = 5
 
 REFUSALS: Mapping[type[SearchError], HTTPStatus] = {
     ImageUnknown: HTTPStatus.NOT_FOUND,
+    DecodersUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     KeyRequired: HTTPStatus.UNAUTHORIZED,
     ScopeTooNarrow: HTTPStatus.FORBIDDEN,
     CrossSite: HTTPStatus.FORBIDDEN,
@@ -35,12 +42,15 @@ REFUSALS: Mapping[type[SearchError], HTTPStatus] = {
     HostUnknown: HTTPStatus.MISDIRECTED_REQUEST,
 }
 NOT_A_PICTURE_WE_READ = {"empty", "not_an_image", "unsupported_format", "truncated", "corrupt"}
+NOT_DECODED = {"decoder_crashed", "decoder_failed", "too_slow"}
 
 
 def status_of(error: SearchError) -> HTTPStatus:
     if isinstance(error, PictureRejected):
         if error.kind in NOT_A_PICTURE_WE_READ:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if error.kind in NOT_DECODED:
+            return HTTPStatus.UNPROCESSABLE_ENTITY
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return REFUSALS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)
 

@@ -135,9 +135,13 @@ def _shown(text: str) -> str:
 def _markers_in(plain: str) -> list[_Found]:
     """In the order of the text, the longest first; none inside a phrase that is kept."""
     rules = negation_rules()
-    kept = [span for phrase in rules.kept for span in _occurrences(plain, phrase)]
+    kept = [
+        span for phrase in rules.kept if phrase in plain for span in _occurrences(plain, phrase)
+    ]
     found = []
     for marker in rules.markers:
+        if marker.words not in plain:  # as nearly all of them
+            continue
         spans: Iterable[tuple[int, int]]
         if marker.kind == "suffix":
             spans = _suffixed(plain, marker)

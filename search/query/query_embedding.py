@@ -5,13 +5,12 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from encoders import Encoder
-from imaging import DecodeLimits, UnreadableImage, decode_image
 from search.config import SearchConfig
-from search.errors import FieldError, ImageUnknown, InvalidRequest, PictureRejected
+from search.errors import FieldError, ImageUnknown, InvalidRequest
 from search.query.batching import QueryBatcher
+from search.query.decoding import PictureDecoder
 from search.query.fetch import bytes_of
 from search.query.reading import ReadRequest
 from search.schemas import ImageInput, Term
@@ -55,11 +54,12 @@ class QueryEmbedder:
     def __init__(self, encoder: Encoder, config: SearchConfig) -> None:
         self._encoder = encoder
         self._config = config
+        self.decoder = PictureDecoder(encoder.preprocessor, config)
         self.batcher = QueryBatcher(encoder.encode_texts)
         self._text = lru_cache(maxsize=config.cached_queries)(self._text_now)
 
     def embed(self, asked: ReadRequest, snapshot: Snapshot) -> EmbeddedQuery:
-        """Raises InvalidRequest, ImageUnknown, PictureRejected."""
+        """Raises InvalidRequest, ImageUnknown, PictureRejected, DecodersUnavailable."""
         terms = [*asked.positive, *asked.negative]
         by_id = (term.image.id for term in terms if term.image is not None)
         unwanted = tuple(
@@ -96,20 +96,9 @@ class QueryEmbedder:
             if known is None:
                 raise ImageUnknown(image.id)
             return known
-        picture = self.decode(bytes_of(image, self._config))
-        embedding: Vector = self._encoder.encode_images([picture])[0]
+        pixels = self.decoder.preprocess(bytes_of(image, self._config))
+        embedding: Vector = self._encoder.encode_preprocessed([pixels])[0]
         return embedding
-
-    def decode(self, data: bytes) -> Image.Image:
-        """A picture sent by a user → upright RGB. Raises PictureRejected."""
-        limits = DecodeLimits(
-            max_pixels=self._config.max_upload_pixels, max_bytes=self._config.max_upload_bytes
-        )
-        try:
-            decoded = decode_image(data, min_side=self._encoder.min_decode_side, limits=limits)
-        except UnreadableImage as error:
-            raise PictureRejected(error.kind, f"The picture {error}") from error
-        return decoded.image
 
     def _sum(self, terms: tuple[Term, ...], snapshot: Snapshot) -> Vector:
         total = np.zeros(self._encoder.space.dim, dtype=np.float32)

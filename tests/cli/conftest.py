@@ -1,3 +1,4 @@
+import gc
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ def polyglance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as ended:
             main()
+        gc.unfreeze()  # as the process ends with the command, so does what it has kept
         captured = capsys.readouterr()
         return Ran(int(ended.value.code or 0), captured.out, captured.err)
 

@@ -47,6 +47,35 @@ def test_a_thumbnail_looks_like_its_picture_and_is_small() -> None:
     assert len(thumbnail) < 16_000
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1000, 750), (500, 375)),  # 12 MP, shrunk while decoded
+        ((756, 1008), (378, 504)),
+        ((1024, 768), (512, 384)),
+        ((4000, 3000), (500, 375)),
+        ((1152, 864), (512, 384)),  # a third of it would be too small
+        ((1000, 1), (512, 1)),
+    ],
+)
+def test_pixels_are_averaged_where_that_comes_near_enough_to_the_side(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert opened(make_thumbnail(Image.new("RGB", size, "teal"), 512)).size == expected
+
+
+@pytest.mark.parametrize("side", [1000, 920])
+def test_both_ways_of_shrinking_come_as_near_to_the_best(side: int) -> None:
+    """1000: averaged. 920: resized, as half of it is too small."""
+    photograph = Image.fromarray(skimage.data.astronaut()).resize((side, side))
+
+    thumbnail = opened(make_thumbnail(photograph, 512))
+
+    ideal = np.asarray(photograph.resize(thumbnail.size, Image.Resampling.LANCZOS), float)
+    error = ((np.asarray(thumbnail) - ideal) ** 2).mean()
+    assert 10 * np.log10(255**2 / error) > 33  # dB, most of it WebP's own
+
+
 def test_making_a_thumbnail_leaves_the_picture_as_it_was() -> None:
     image = drawn(width=500, height=400)
 

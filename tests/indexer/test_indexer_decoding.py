@@ -209,12 +209,12 @@ library = Library.open(__import__("pathlib").Path(sys.argv[1]), create=True)
 config = IndexConfig(workers=1, decode_seconds=1.0)
 import threading
 def tell():
-    from indexer.decoding import pool
-    while not pool._nursery._alive:
+    from imaging.workers import nursery
+    while not nursery.pids():
         time.sleep(0.01)
-    [worker] = pool._nursery._alive
+    [pid] = nursery.pids()
     time.sleep(0.5)
-    print(worker.pid, flush=True)
+    print(pid, flush=True)
 threading.Thread(target=tell, daemon=True).start()
 IndexJob(library, FaultyEncoder("hang"), config).run(IndexRequest([sys.argv[2]]))
 """

@@ -24,10 +24,15 @@ from encoders.load import load_encoder
 from indexer.config import IndexConfig
 from indexer.job import IndexJob
 from indexer.report import IndexRequest
+from search.access.config import AccessConfig
+from search.engine import SearchEngine
+from search.mcp.http import make_mcp_app
 from storage.api_keys import create_key
 from storage.library import Library
 
 ROOT = Path(__file__).parents[2]
+A_MINUTE = 6
+"""Requests, of one key."""
 RUN = "from cli.main import main; main()"
 
 
@@ -120,7 +125,11 @@ def address(data_dir: Path):
     """Of `polyglance mcp --http`, in a process of its own."""
     arguments = [sys.executable, "-c", RUN, "--data-dir", data_dir, "mcp", "--http", "--port", "0"]
     process = subprocess.Popen(
-        arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        arguments,
+        env={**environment(), "POLYGLANCE_SERVE_REQUESTS_PER_MINUTE": str(A_MINUTE)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     for line in process.stderr:
         said = re.search(r"MCP is at (\S+)", line)
@@ -173,3 +182,53 @@ def test_where_there_are_keys_one_is_needed(address: str, data_dir: Path) -> Non
             answer = client.post(address, json=PING, headers={**HEADERS, **right})
             assert answer.status_code < 400
     library.close()
+
+
+def test_a_key_may_ask_so_often_in_a_minute_and_no_oftener(address: str, data_dir: Path) -> None:
+    library = Library.open(data_dir)
+    busy, other = (create_key(library.engine, name, "read").key for name in ("busy", "other"))
+    library.close()
+
+    def ask_with(key: str) -> httpx2.Response:
+        return client.post(
+            address, json=PING, headers={**HEADERS, "Authorization": f"Bearer {key}"}
+        )
+
+    with httpx2.Client() as client:
+        answers = [ask_with(busy) for _ in range(A_MINUTE + 1)]
+        assert [answer.status_code for answer in answers] == [200] * A_MINUTE + [429]
+        assert 0 < int(answers[-1].headers["Retry-After"]) <= 60 / A_MINUTE
+        assert "requests_per_minute" in answers[-1].json()["error"]
+        assert ask_with(other).status_code == 200
+
+
+def test_guesses_at_a_key_are_counted_by_the_address_they_come_from(engine: SearchEngine) -> None:
+    access = AccessConfig("192.0.2.1", open_without_keys=False, requests_per_minute=2)
+    app = make_mcp_app(engine, access)
+
+    async def guess(address: str, times: int) -> list[int]:
+        transport = httpx2.ASGITransport(app, client=(address, 50_000))
+        async with httpx2.AsyncClient(transport=transport) as client:
+            headers = {"Authorization": "Bearer guessed"}
+            answers = [
+                await client.post("http://192.0.2.1/mcp", json=PING, headers=headers)
+                for _ in range(times)
+            ]
+        return [answer.status_code for answer in answers]
+
+    def guesses(address: str, times: int) -> list[int]:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(guess(address, times))).result()
+
+    assert guesses("198.51.100.7", 3) == [401, 401, 429]
+    assert guesses("198.51.100.8", 1) == [401]
+
+
+def test_many_calls_in_one_request_are_not_taken(address: str, data_dir: Path) -> None:
+    library = Library.open(data_dir)
+    key = create_key(library.engine, "batch", "read").key
+    library.close()
+    with httpx2.Client() as client:
+        headers = {**HEADERS, "Authorization": f"Bearer {key}"}
+        answer = client.post(address, json=[PING, {**PING, "id": 2}], headers=headers)
+        assert answer.status_code == 400
