@@ -61,7 +61,8 @@ def fill(library: Library, rows: np.ndarray, tail: int, space: Space | None = No
     with library.writer("bench", space or Space()) as writer:
         job = start_job(library.engine, "bench", "bench", [])
         root = register_root(library.engine, Path("/bench"), None)
-        edges = [*range(0, len(rows) - tail, BLOCK), len(rows) - tail, len(rows)]
+        indexed = len(rows) - tail
+        edges = sorted({*range(0, indexed, BLOCK), indexed, len(rows)})
         for start, stop in itertools.pairwise(edges):
             batch = Batch()
             for number in range(start, stop):
@@ -71,7 +72,7 @@ def fill(library: Library, rows: np.ndarray, tail: int, space: Space | None = No
                 stat = FileStat(root.id, f"{number:08d}.jpg", 1, 1)
                 batch.files.append(IndexedFile(stat, root.collection_id, sha256))
             writer.commit(batch, job, {})
-            if stop == len(rows) - tail:
+            if stop == indexed:
                 library.fold(writer, force=True)
 
 

@@ -14,7 +14,7 @@ from storage.catalog.database import open_database
 from storage.catalog.schema import Counter, Embedding, Shard
 from storage.errors import LibraryNotFound
 from storage.index.shards import read_shard
-from storage.index.snapshot import SnapshotReader, tail_count
+from storage.index.snapshot_reader import SnapshotReader, tail_count
 from storage.index.vector_index import (
     MANIFEST,
     Manifest,

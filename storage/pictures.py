@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Row,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from storage.catalog.schema import Collection, Embedding, Image, Location
@@ -24,7 +36,7 @@ def get_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageRecor
     with engine.connect() as connection:
         for start in range(0, len(image_ids), ID_CHUNK):
             chunk = [int(image_id) for image_id in image_ids[start : start + ID_CHUNK]]
-            for row in connection.execute(_shown().where(Image.id.in_(chunk))):
+            for row in connection.execute(_SHOWN_OF, {"image_ids": chunk}):
                 records[row.id] = _record(row)
     return records
 
@@ -53,9 +65,12 @@ def list_images(
 
 def filter_ids(engine: Engine, chosen: PictureFilter) -> NDArray[np.int64]:
     """Ids of the images that a filter lets through, ascending."""
+    # As one text: there may be a million, and an object each takes four times as long.
+    ids = pictures_matching(chosen).subquery().c.id
     with engine.connect() as connection:
-        rows = connection.execute(pictures_matching(chosen).order_by(Image.id)).scalars()
-        return np.fromiter(rows, dtype=np.int64)
+        text = connection.execute(select(func.aggregate_strings(cast(ids, String), ","))).scalar()
+    found = np.fromstring(text or "", dtype=np.int64, sep=",")
+    return found if bool((found[1:] > found[:-1]).all()) else np.sort(found)
 
 
 _BY_CONTENT = (
@@ -113,6 +128,10 @@ def _shown() -> Any:
         .join(Collection, Collection.id == Location.collection_id)
         .where(Image.deleted_at.is_(None))
     )
+
+
+_SHOWN_OF = _shown().where(Image.id.in_(bindparam("image_ids", expanding=True)))
+"""Asked for every page of hits: putting the statement together takes longer than it."""
 
 
 def _record(row: Row[Any]) -> ImageRecord:

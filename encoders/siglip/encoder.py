@@ -207,9 +207,10 @@ class DualEncoder:
 
     def match_probability(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """The checkpoint's own sigmoid; for a softmax family one against 1,000 other pictures."""
-        with self._passes.in_turn():
-            if self._logit_bias is None:
-                self._logit_bias = softmax_bias(background_cosines(self), self._logit_scale)
+        if self._logit_bias is None:
+            with self._passes.in_turn():  # for one to measure it; later nobody waits here
+                if self._logit_bias is None:
+                    self._logit_bias = softmax_bias(background_cosines(self), self._logit_scale)
         return sigmoid(cosines * np.float32(self._logit_scale) + np.float32(self._logit_bias))
 
 

@@ -70,8 +70,10 @@ class Describer:
     def _words_of(self, image_ids: list[int]) -> dict[int, tuple[str, ...]]:
         if self._asked.words is None or not image_ids:
             return {}
-        ascending = np.array(sorted(image_ids), dtype=np.int64)
-        found = matching_words(self._engine, self._asked.words, len(image_ids), ascending)
+        found = self._plan.words
+        if found is None:
+            ascending = np.array(sorted(image_ids), dtype=np.int64)
+            found = matching_words(self._engine, self._asked.words, len(image_ids), ascending)
         return {each.image_id: each.matched for each in found}
 
     def _floor(self, image_id: int) -> float:

@@ -1,6 +1,6 @@
 """How a request is answered: over which pictures, and in which order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from search.query.reading import ReadRequest
 from search.ranking.cursor import Cursor
 from search.ranking.dates import DateOrder
+from search.ranking.filtering import FilteredPictures
 from search.ranking.folding import FoldedOrder, Order
 from search.ranking.fusion import LEAD_BY_WORDS, FusedOrder, floor_of
 from search.ranking.ranking import Push, Ranking
 from search.ranking.relevance import NOTHING_BELOW, RelevanceModel
 from search.schemas import SearchRequest
+from storage.ascending import are_among
 from storage.index.snapshot import Nearest, Snapshot
 from storage.library import Library
-from storage.pictures import filter_ids, taken_at_of
-from storage.words.picture_words import matching_ids, matching_words
+from storage.pictures import taken_at_of
+from storage.words.picture_words import WordMatch, matching_ids, matching_words
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -37,6 +39,8 @@ class Plan:
     total: int
     exact: bool
     newest: int | None
+    words: list[WordMatch] | None
+    """All pictures whose words match; None where there may be more."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Planner:
     """Plans one request over one snapshot."""
 
     library: Library
+    filtered: FilteredPictures
     snapshot: Snapshot
     request: SearchRequest
     asked: ReadRequest
@@ -60,7 +65,7 @@ class Planner:
         newest = self._newest()
         allowed = self._allowed(exclude, newest)
         ranking = Ranking(self.snapshot, wanted, pushes, relevance, allowed)
-        lead = self._lead(ranking, allowed)
+        lead, words = self._lead(ranking, allowed)
         order: Order = lead if lead.lead else ranking
         total = len(self.snapshot.image_ids) if allowed is None else len(allowed)
         dates, exact = None, True
@@ -75,7 +80,7 @@ class Planner:
         if self.request.diversify:
             folded = FoldedOrder(order, self.snapshot, self.library)
             order = folded
-        return Plan(order, ranking, lead, dates, folded, total, exact, newest)
+        return Plan(order, ranking, lead, dates, folded, total, exact, newest, words)
 
     def _newest(self) -> int | None:
         """What comes in later could stand for pictures that were not given yet."""
@@ -92,13 +97,11 @@ class Planner:
         allowed = None
         chosen = self.request.filters.for_storage()
         if not chosen.is_empty:
-            allowed = np.intersect1d(
-                filter_ids(self.library.engine, chosen), everything, assume_unique=True
-            )
+            allowed = self.filtered.of(chosen, self.snapshot)
         if self.asked.is_quoted and self.asked.words is not None:
             ids = matching_ids(self.library.engine, self.asked.words)
             some = everything if allowed is None else allowed
-            allowed = np.intersect1d(ids, some, assume_unique=True)
+            allowed = ids[are_among(ids, some)]
         if exclude:
             some = everything if allowed is None else allowed
             allowed = np.setdiff1d(some, list(exclude), assume_unique=True)
@@ -107,19 +110,28 @@ class Planner:
             allowed = some[some <= newest]
         return allowed
 
-    def _lead(self, ranking: Ranking, allowed: Ids | None) -> FusedOrder:
+    def _lead(
+        self, ranking: Ranking, allowed: Ids | None
+    ) -> tuple[FusedOrder, list[WordMatch] | None]:
+        """And all pictures whose words match; None where there may be more."""
         if self.after is not None and self.request.sort == "relevance":
-            return FusedOrder(ranking, self.after.lead, self.after.base)
+            return FusedOrder(ranking, self.after.lead, self.after.base), None
         if self.asked.words is None:
-            return FusedOrder(ranking, (), None)
+            return FusedOrder(ranking, (), None), []
         words = matching_words(self.library.engine, self.asked.words, LEAD_BY_WORDS, allowed)
         ids = np.array([each.image_id for each in words], dtype=np.int64)
-        there = ids[np.isin(ids, self.snapshot.image_ids)].tolist()
+        there = ids[are_among(ids, self.snapshot.image_ids)].tolist()
+        all_words = words if len(words) < LEAD_BY_WORDS else None
         if self.asked.is_quoted:
-            return FusedOrder(ranking, there, None, there)
+            return FusedOrder(ranking, there, None, there), all_words
         lead = FusedOrder.of(ranking, there)
-        if not lead.lead or self.request.min_relevance == 0:
-            return lead
+        if lead.lead and self.request.min_relevance > 0:
+            lead = self._relevant_of(lead, words, ranking)
+        return lead, all_words
+
+    def _relevant_of(
+        self, lead: FusedOrder, words: Sequence[WordMatch], ranking: Ranking
+    ) -> FusedOrder:
         floors = {each.image_id: floor_of(each.matched) for each in words}
         near = ranking.of(lead.lead)
         relevances = self.relevance_of(near.scores)

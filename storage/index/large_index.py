@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.index.codes import Bitmap, Codes
+from storage.index.chosen_rows import ChosenRows
+from storage.index.codes import Codes
 from storage.index.loaded_index import LoadedIndex
 from storage.index.mapped_parts import touch_pages
 
@@ -28,52 +29,39 @@ class LargeIndex(LoadedIndex):
     """As LoadedIndex, but a few of the best may be missed. Those found are scored exactly."""
 
     codes: Codes = field(kw_only=True)
-    _bitmap: tuple[NDArray[np.int64], Bitmap] | None = None
 
     def prepare(self) -> None:
         super().prepare()
         touch_pages(self.codes.mapped)
 
-    def answers_exactly(self, limit: int, rows: NDArray[np.int64] | None) -> bool:
-        return _candidate_count(limit) is None or self._are_few(limit, rows)
+    def answers_exactly(self, limit: int, chosen: ChosenRows | None) -> bool:
+        return _candidate_count(limit) is None or self._are_few(limit, chosen)
 
     def candidates(
-        self, query: NDArray[np.float32], limit: int, rows: NDArray[np.int64] | None
+        self, query: NDArray[np.float32], limit: int, chosen: ChosenRows | None
     ) -> NDArray[np.int64]:
         """Rows among which most of the best `limit` are.
 
         The same for a page and the next few, so that the one goes on where the other ended.
         """
-        if self._are_few(limit, rows):
-            return np.arange(self.faiss_index.ntotal) if rows is None else rows
+        if self._are_few(limit, chosen):
+            return np.arange(self.faiss_index.ntotal) if chosen is None else chosen.rows
         wanted = _candidate_count(limit)
-        chosen = None if rows is None else self._chosen(rows)
+        bits = None if chosen is None else chosen.bits
         while wanted is not None:
             least = int(self.faiss_index.ntotal * LOOKED_AT_SHARE)
             looked_at = max(LOOKED_AT_A_CANDIDATE * wanted, least)
-            found, scores = self.codes.nearest(query, wanted, looked_at, chosen)
+            found, scores = self.codes.nearest(query, wanted, looked_at, bits)
             if len(found) < wanted:
                 break
             if np.count_nonzero(scores == scores[wanted - 1]) == 1:
                 return np.sort(found[:wanted])
             wanted = _candidate_count(wanted)  # copies of one picture, not all of which are here
-        return super().candidates(query, limit, rows)
+        return super().candidates(query, limit, chosen)
 
-    def _are_few(self, limit: int, rows: NDArray[np.int64] | None) -> bool:
-        total = self.faiss_index.ntotal if rows is None else len(rows)
+    def _are_few(self, limit: int, chosen: ChosenRows | None) -> bool:
+        total = self.faiss_index.ntotal if chosen is None else len(chosen)
         return total <= max(FEW_ROWS, _candidate_count(limit) or 0)
-
-    def _chosen(self, rows: NDArray[np.int64]) -> Bitmap:
-        """That of most rows, which are those that no deletion masks, is kept for the next query."""
-        kept = self._bitmap
-        if kept is not None and kept[0] is rows:
-            return kept[1]
-        bits = np.zeros(self.faiss_index.ntotal, dtype=bool)
-        bits[rows] = True
-        made = np.packbits(bits, bitorder="little")
-        if len(rows) > len(bits) // 2:
-            self._bitmap = (rows, made)
-        return made
 
 
 def _candidate_count(limit: int) -> int | None:

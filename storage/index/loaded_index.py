@@ -7,7 +7,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.index.mapped_parts import threads
+from storage.index.chosen_rows import ChosenRows
+from storage.index.mapped_parts import in_parallel, threads
 from storage.index.quick_scan import QuickScan
 
 SCORE_ERROR = 1e-5
@@ -16,6 +17,8 @@ SPARE_CANDIDATES = 8
 FEW_SHARE = 1 / 50
 """Of the index; fewer rows than this are read one by one, more are left to FAISS and a bitmap."""
 MOST_FEW, MOST_FEW_OF_A_SCAN = 10_000, 1_000
+MANY_CANDIDATES, SCORED_ROWS = 1_000, 512
+"""So many are worth a look in float32 first, by all cores; rows at a time."""
 
 
 @dataclass(eq=False)
@@ -62,38 +65,57 @@ class LoadedIndex:
         if self.scan is not None:
             self.scan.prepare()
 
-    def answers_exactly(self, limit: int, rows: NDArray[np.int64] | None) -> bool:
+    def chosen(self, image_ids: NDArray[np.int64]) -> ChosenRows:
+        """Those of `image_ids` that are here, no id twice."""
+        return ChosenRows(self.rows_of(image_ids), self.faiss_index.ntotal)
+
+    def answers_exactly(self, limit: int, chosen: ChosenRows | None) -> bool:
         """Whether `candidates` misses none."""
         return True
 
     def candidates(
-        self, query: NDArray[np.float32], limit: int, rows: NDArray[np.int64] | None
+        self, query: NDArray[np.float32], limit: int, chosen: ChosenRows | None
     ) -> NDArray[np.int64]:
         """Rows among which the best `limit` are, with every tie of the last of them.
 
-        rows: only these, no row twice; None for all.
+        chosen: only these; None for all.
         """
-        total = self.faiss_index.ntotal if rows is None else len(rows)
-        if rows is not None and total <= max(limit, self._few):
-            return rows
+        total = self.faiss_index.ntotal if chosen is None else len(chosen)
+        if chosen is not None and total <= max(limit, self._few):
+            return chosen.rows
         if not total:
             return np.empty(0, dtype=np.int64)
         if self.scan is not None:
-            return self.scan.candidates(query, limit, rows)
-        return self._candidates_by_faiss(query, limit, rows, total)
+            return self.scan.candidates(query, limit, chosen)
+        return self._candidates_by_faiss(query, limit, chosen, total)
+
+    def nearest_of(
+        self, rows: NDArray[np.int64], query: NDArray[np.float32], limit: int
+    ) -> NDArray[np.int64]:
+        """Those of many rows that may be the best `limit`, as far as float32 tells."""
+        if len(rows) <= max(MANY_CANDIDATES, 2 * limit):
+            return rows
+        parts = [rows[at : at + SCORED_ROWS] for at in range(0, len(rows), SCORED_ROWS)]
+
+        def score(at: int) -> NDArray[np.float32]:
+            scores: NDArray[np.float32] = np.einsum("ij,j->i", self.embeddings(parts[at]), query)
+            return scores
+
+        scores = np.concatenate([*in_parallel(score, range(len(parts))).values()])
+        last = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+        nearest: NDArray[np.int64] = rows[scores >= last - SCORE_ERROR]
+        return nearest
 
     def _candidates_by_faiss(
         self,
         query: NDArray[np.float32],
         limit: int,
-        rows: NDArray[np.int64] | None,
+        chosen: ChosenRows | None,
         total: int,
     ) -> NDArray[np.int64]:
         parameters = None
-        if rows is not None:
-            bits = np.zeros(self.faiss_index.ntotal, dtype=bool)
-            bits[rows] = True
-            selector = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))  # type: ignore[arg-type, call-arg]
+        if chosen is not None:
+            selector = faiss.IDSelectorBitmap(chosen.bits)  # type: ignore[arg-type, call-arg]
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         wanted = limit
         while True:

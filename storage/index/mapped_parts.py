@@ -3,14 +3,18 @@
 import hashlib
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+Result = TypeVar("Result")
 
 DIGEST_BYTES = 32
 """At the end of the file stands its SHA-256."""
@@ -37,8 +41,6 @@ def read_parts(path: Path) -> tuple[list[faiss.Index], NDArray[np.uint8]] | None
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if hasattr(mapped, "madvise"):
-            mapped.madvise(mmap.MADV_WILLNEED)
         content = np.frombuffer(mapped, dtype=np.uint8)[:-DIGEST_BYTES]
         reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size)  # type: ignore[attr-defined]
         parts = []
@@ -47,6 +49,17 @@ def read_parts(path: Path) -> tuple[list[faiss.Index], NDArray[np.uint8]] | None
     except (OSError, ValueError, RuntimeError, MemoryError):  # the last two are FAISS's
         return None
     return parts, content
+
+
+def read_ahead(path: Path) -> None:
+    """Have the system read a file before it is searched, where it takes such advice."""
+    with (
+        suppress(OSError),  # a writer may just have removed it
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        if hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_WILLNEED)
 
 
 def is_as_written(path: Path) -> bool:
@@ -62,6 +75,19 @@ def is_as_written(path: Path) -> bool:
 def touch_pages(content: NDArray[np.uint8]) -> None:
     """Have the system map all pages now, and not one by one under the first query."""
     np.bitwise_or.reduce(content[:: mmap.PAGESIZE])
+
+
+def in_parallel(do: Callable[[int], Result], places: Sequence[int]) -> dict[int, Result]:
+    """By place, in their order. A thread a core takes one after the other: handing each out for
+    itself would take longer than some of them do."""
+    left = iter(list(places))
+
+    def take() -> dict[int, Result]:
+        return {place: do(place) for place in left}
+
+    tasks = [threads().submit(take) for _ in range(min(os.cpu_count() or 1, len(places)))]
+    results = {place: result for task in tasks for place, result in task.result().items()}
+    return {place: results[place] for place in places}
 
 
 @cache

@@ -13,39 +13,47 @@ ours searches parts of its own.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.index.mapped_parts import threads, touch_pages
+from storage.index.chosen_rows import ChosenRows
+from storage.index.mapped_parts import in_parallel, touch_pages
 
-STEPS_OFF = 4.0
+STEPS_OFF = 2.4
 """By how many steps of rounding a score is allowed to be off.
 
-Each number is off by at most half a step, and by how much is as good as independent of the
-others: Hoeffding's inequality gives that what rounding adds to a product is more than c times the
-norm of the vector of what half a step adds at most, twice, with a probability under 2·exp(−2c²),
-which for 4 is 3e-14.
+Each number is off by at most half a step, as good as evenly and independently of the others. A sum
+of such errors is more than c times the norm of the vector of whole steps with a probability under
+2·exp(−6c²) (a number spread evenly over a step has the moments of a normal one of variance 1/12, or
+lower ones), which for 2.4 is 2e-15.
 """
 SUM_ERROR = 1e-5
 """More than FAISS's sums in float32 are off by, as a share of what is added up; and more than
 two scores that are rounded to the same."""
 SPARE = 256
 """Rows that are asked of each part, and more where more are wanted: few enough not to be felt."""
-DEEPER = 8
-"""Times as many are asked of a part that may have more of the best."""
-DENSE_SHARE = 1 / 3
-"""Where more of all rows are chosen it is quicker to read on than to pass rows over, which keeps
-the memory waiting; what was not chosen is dropped afterwards."""
+LEAST_DEEPER, MOST_DEEPER = 1.5, 8.0
+"""Times as many are asked of a part that may have more of the best: as many as it seems to have."""
+PASSING_OVER = 6
+"""Rows that could be read in the time that it takes to pass over some between two others: the
+memory is kept waiting then."""
+WORTH_HEEDING = 1.2
+"""Of the time for all rows. Where it takes more to read only the chosen, as where they lie among
+the others at random, all are read and the others dropped afterwards; unless those are the nearest,
+which would leave nothing of what was found."""
+PROBES, PROBED_ROWS, PROBED_NEAREST = 4, 1024, 8
+"""To see that: parts, rows of each, and how many of these are near."""
+FURTHER = 4
+"""Times as many are asked for where those are left out that are near."""
 STEPS, ZERO = 255, 128
 """In a range of numbers of the rows, and the one that is read as 0."""
 QUERY_STEPS = 127
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
-Chosen = NDArray[np.bool_]
-"""Of all rows, those to be searched; the same packed, a bit a row, where FAISS is to heed it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +67,8 @@ class Found:
     rest: float
     """No other row that may be found scores more; −inf when there is none."""
 
-    def only(self, chosen: Chosen) -> "Found":
-        keep = chosen[self.rows]
+    def only(self, chosen: ChosenRows) -> "Found":
+        keep = chosen.mask[self.rows]
         return Found(self.rows[keep], self.scores[keep], self.off, self.rest)
 
 
@@ -84,20 +92,46 @@ class Part:
         self._index, self.mapped = index, mapped
 
     def search(
-        self, query: NDArray[np.float32], wanted: int, bits: NDArray[np.uint8] | None
+        self, query: NDArray[np.float32], wanted: int, chosen: ChosenRows | None = None
     ) -> Found:
-        """The best `wanted` rows. bits: packed, only these; None for all."""
-        wanted = min(wanted, self.count)
-        parameters = None
-        if bits is not None:
-            mine = bits[self.start // 8 : -(-(self.start + self.count) // 8)]
-            selector = faiss.IDSelectorBitmap(mine)  # type: ignore[arg-type, call-arg]
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        """The best `wanted` rows. chosen: only these; None for all."""
+        if chosen is None:
+            return self._search(query, wanted, None)
+        mine = chosen.bits[self.start // 8 : -(-(self.start + self.count) // 8)]
+        return self._search(query, wanted, faiss.IDSelectorBitmap(mine))  # type: ignore[arg-type, call-arg]
+
+    def probe(self, query: NDArray[np.float32]) -> Rows:
+        """Those of a few rows that are near, the nearest first."""
+        first, some = self._some
+        asked, _ = self._asked(query)
+        near: Rows = some.search(asked, min(FURTHER * PROBED_NEAREST, some.ntotal))[1][0]
+        return near + first
+
+    @cached_property
+    def _some(self) -> tuple[int, faiss.Index]:
+        first = max(0, self.count - PROBED_ROWS) // 2
+        product = faiss.METRIC_INNER_PRODUCT
+        kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
+        some = faiss.IndexScalarQuantizer(self._index.d, kind, product)
+        some.add(self._index.reconstruct_n(first, min(PROBED_ROWS, self.count)))
+        return self.start + first, some
+
+    def _asked(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        """(1, dim) whole numbers, for the rows as FAISS reads them; and by what they are to be
+        multiplied."""
         asked = query * self._steps
         step = max(float(np.abs(asked).max()), 1e-30) / QUERY_STEPS
-        products, rows = self._index.search(
-            np.rint(asked / step)[np.newaxis], wanted, params=parameters
-        )
+        return np.rint(asked / step)[np.newaxis], step
+
+    def _search(
+        self, query: NDArray[np.float32], wanted: int, selector: faiss.IDSelector | None
+    ) -> Found:
+        wanted = min(wanted, self.count)
+        parameters = None
+        if selector is not None:
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        asked, step = self._asked(query)
+        products, rows = self._index.search(asked, wanted, params=parameters)
         there = rows[0] >= 0
         all_found = wanted == self.count or not there.all()
         middle = float(query @ self._middle)
@@ -105,7 +139,7 @@ class Part:
         return Found(
             rows[0][there] + self.start,
             scores[there],
-            self._off(asked, step) + SUM_ERROR * abs(middle),
+            self._off(query * self._steps, step) + SUM_ERROR * abs(middle),
             -np.inf if all_found else float(scores[-1]),
         )
 
@@ -130,61 +164,91 @@ class QuickScan:
         if self.parts:
             touch_pages(self.parts[0].mapped)
 
-    def candidates(self, query: NDArray[np.float32], limit: int, rows: Rows | None) -> Rows:
+    def candidates(
+        self, query: NDArray[np.float32], limit: int, chosen: ChosenRows | None = None
+    ) -> Rows:
         """Rows among which the true best `limit` are, with every tie of the last of them.
 
-        query: (dim,). rows: only these; None for all.
+        query: (dim,). chosen: only these; None for all.
         """
-        chosen = bits = None
-        if rows is not None:
-            chosen = np.zeros(self.count, dtype=bool)
-            chosen[rows] = True
-            bits = np.packbits(chosen, bitorder="little")
-        wanted = SPARE + limit // 4
-        every = range(len(self.parts))
-        if chosen is None or self._reads_on(query, wanted, chosen):
-            found = self._search(every, query, wanted, None)
-            if chosen is not None:
-                found = {at: each.only(chosen) for at, each in found.items()}
-        else:
-            found = self._search(every, query, wanted, bits)
-        while True:
+        heeded, times = self._heeded(query, chosen)
+        counts = dict.fromkeys(heeded, times * (SPARE + limit // 4))
+
+        def search(at: int) -> Found:
+            found = self.parts[at].search(query, counts[at], heeded[at])
+            return found if chosen is None or heeded[at] else found.only(chosen)
+
+        found: dict[int, Found] = {}
+        short, last = list(heeded), -np.inf
+        while short:
+            found |= in_parallel(search, short)
             last = _surely_reached(found.values(), limit)
             short = [at for at, each in found.items() if _may_have_more(each, last)]
-            if not short:
-                break
-            wanted *= DEEPER
-            found |= self._search(short, query, wanted, bits)
+            for at in short:
+                if heeded[at] is chosen:
+                    counts[at] = math.ceil(counts[at] * _deeper(found[at], last))
+                heeded[at] = chosen
         best = [each.rows[each.scores + each.off >= last] for each in found.values()]
         return np.concatenate([np.empty(0, dtype=np.int64), *best])
 
-    def _search(
-        self,
-        places: Sequence[int],
-        query: NDArray[np.float32],
-        wanted: int,
-        bits: NDArray[np.uint8] | None,
-    ) -> dict[int, Found]:
-        """By the parts' places."""
-        found = threads().map(lambda at: self.parts[at].search(query, wanted, bits), places)
-        return dict(zip(places, found, strict=True))
+    def _heeded(
+        self, query: NDArray[np.float32], chosen: ChosenRows | None
+    ) -> tuple[dict[int, ChosenRows | None], int]:
+        """By the place of each part to be searched: the rows to read of it, or None for all. And
+        how many times as many as usual are to be asked for."""
+        if chosen is None:
+            return dict.fromkeys(range(len(self.parts))), 1
+        within = chosen.within(self._edges)
+        heeded: dict[int, ChosenRows | None] = {
+            at: chosen for at, (count, _) in enumerate(within) if count
+        }
+        if not heeded:
+            return heeded, 1
+        nearest, further, share = self._probed(query, list(heeded), chosen)
+        times = 1 if nearest > share / 2 else FURTHER
+        if times == 1 or further > 1 / FURTHER:
+            for at, part in enumerate(self.parts):
+                count, ends = within[at]
+                if count and count + PASSING_OVER * ends > WORTH_HEEDING * part.count:
+                    heeded[at] = None
+        return heeded, times
 
-    def _reads_on(self, query: NDArray[np.float32], wanted: int, chosen: Chosen) -> bool:
-        """Whether many rows are chosen, and also among those that are near, as far as the first
-        part tells."""
-        share = int(np.count_nonzero(chosen)) / len(chosen)
-        if share < DENSE_SHARE:
-            return False
-        nearest = self._search([0], query, wanted, None)[0].rows
-        return int(np.count_nonzero(chosen[nearest])) > len(nearest) * share / 2
+    def _probed(
+        self, query: NDArray[np.float32], places: Sequence[int], chosen: ChosenRows
+    ) -> tuple[float, float, float]:
+        """Shares of the chosen: among those that are nearest in a few parts, among those that are
+        near, and in all of these parts."""
+        probed = places[:: -(-len(places) // PROBES)]
+        near = in_parallel(lambda at: chosen.mask[self.parts[at].probe(query)], probed)
+        within = chosen.within(self._edges)
+        count = sum(within[at][0] for at in probed)
+        return (
+            float(np.mean(np.concatenate([each[:PROBED_NEAREST] for each in near.values()]))),
+            float(np.mean(np.concatenate([*near.values()]))),
+            count / sum(self.parts[at].count for at in probed),
+        )
+
+    @cached_property
+    def _edges(self) -> tuple[int, ...]:
+        return (*(part.start for part in self.parts), self.count)
 
 
 def _surely_reached(found: Iterable[Found], limit: int) -> float:
     """What the true best `limit` score at least; −inf where so many were not found."""
-    least = np.concatenate([each.scores - each.off for each in found])
+    none = np.empty(0, dtype=np.float32)
+    least = np.concatenate([none, *(each.scores - each.off for each in found)])
     if len(least) < limit:
         return -np.inf
     return float(np.partition(least, len(least) - limit)[len(least) - limit])
+
+
+def _deeper(found: Found, last: float) -> float:
+    """By how much more rows there are down to the score in question, if their number goes on
+    growing as it did among those found."""
+    scores = np.sort(found.scores)[::-1]
+    growth = float(scores[len(scores) // 4] - scores[-1]) / math.log(4) if len(scores) else 0.0
+    steps = (found.rest + found.off - last) / max(growth, 1e-9)
+    return min(max(LEAST_DEEPER, LEAST_DEEPER * math.exp(min(steps, 9.0))), MOST_DEEPER)
 
 
 def _may_have_more(found: Found, last: float) -> bool:

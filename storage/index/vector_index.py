@@ -18,6 +18,7 @@ from storage.index.generation_file import write_index_file
 from storage.index.kinds import CODED, has_bytes, kind_of, make_index
 from storage.index.large_index import LargeIndex
 from storage.index.loaded_index import LoadedIndex
+from storage.index.mapped_parts import read_ahead
 from storage.index.quick_scan import QuickScan
 
 MANIFEST = "manifest.json"
@@ -59,39 +60,36 @@ def build_generation(
 
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / f"{generation}.faiss", write)
-    kind = kind_of(count, dim)
-    if kind == CODED:
-        _write_beside(folder, generation, codes_path(folder, generation))
-    elif has_bytes(kind, count):
-        _write_beside(folder, generation, bytes_path(folder, generation))
     manifest = Manifest(
         generation=generation,
         fingerprint=fingerprint,
-        kind=kind,
+        kind=kind_of(count, dim),
         dim=dim,
         count=count,
         last_shard_id=last_shard_id,
         created_at=now.isoformat(timespec="seconds"),
     )
+    _write_beside(folder, manifest)
     text = json.dumps(asdict(manifest), indent=1)
     write_atomic(folder / MANIFEST, lambda to: to.write_text(text))
     _remove_old(folder, manifest.generation)
     return manifest
 
 
-def codes_path(folder: Path, generation: str) -> Path:
-    """Of a generation whose kind is CODED."""
-    return folder / f"{generation}.codes.faiss"
+def path_beside(folder: Path, manifest: Manifest) -> Path | None:
+    """The codes or the bytes by which a generation is searched; None where its rows are."""
+    if manifest.kind == CODED:
+        return folder / f"{manifest.generation}.codes.faiss"
+    if has_bytes(manifest.kind, manifest.count):
+        return folder / f"{manifest.generation}.bytes.faiss"
+    return None
 
 
-def bytes_path(folder: Path, generation: str) -> Path:
-    """Of a generation that has bytes."""
-    return folder / f"{generation}.bytes.faiss"
-
-
-def _write_beside(folder: Path, generation: str, beside: Path) -> None:
-    path = folder / f"{generation}.faiss"
-    write = write_codes if beside == codes_path(folder, generation) else write_bytes
+def _write_beside(folder: Path, manifest: Manifest) -> None:
+    path, beside = folder / f"{manifest.generation}.faiss", path_beside(folder, manifest)
+    if beside is None:
+        return
+    write = write_codes if manifest.kind == CODED else write_bytes
     try:
         index = LoadedIndex(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
         write_atomic(beside, lambda to: write(to, index))
@@ -128,27 +126,25 @@ def load_index(folder: Path, manifest: Manifest) -> faiss.Index | None:
     return index
 
 
-def load_codes_of(folder: Path, manifest: Manifest) -> Codes | None:
-    """The codes beside the generation's index; None without any, or when they are damaged."""
-    codes = load_codes(codes_path(folder, manifest.generation)) if manifest.kind == CODED else None
-    return codes if codes and codes.shape == (manifest.count, manifest.dim) else None
-
-
-def load_bytes_of(folder: Path, manifest: Manifest) -> QuickScan | None:
-    """The bytes beside the generation's index; None without any, or when they are damaged."""
-    if not has_bytes(manifest.kind, manifest.count):
+def load_beside(folder: Path, manifest: Manifest) -> Codes | QuickScan | None:
+    """What lies beside the generation's index, mapped; None without it, or when it is damaged."""
+    path = path_beside(folder, manifest)
+    if path is None:
         return None
-    return open_bytes(bytes_path(folder, manifest.generation), manifest.count, manifest.dim)
+    if manifest.kind != CODED:
+        return open_bytes(path, manifest.count, manifest.dim)
+    codes = load_codes(path)
+    return codes if codes and codes.shape == (manifest.count, manifest.dim) else None
 
 
 def is_as_chosen(folder: Path, manifest: Manifest) -> bool:
     """Whether the generation can be read, and has beside it what it would get today."""
     if load_index(folder, manifest) is None:
         return False
-    if has_bytes(manifest.kind, manifest.count) and load_bytes_of(folder, manifest) is None:
+    if manifest.kind != CODED and kind_of(manifest.count, manifest.dim) == CODED:
         return False
-    wants_codes = CODED in (manifest.kind, kind_of(manifest.count, manifest.dim))
-    return not wants_codes or load_codes_of(folder, manifest) is not None
+    has_nothing_beside = path_beside(folder, manifest) is None
+    return has_nothing_beside or load_beside(folder, manifest) is not None
 
 
 def open_index(folder: Path, manifest: Manifest) -> LoadedIndex | None:
@@ -156,7 +152,9 @@ def open_index(folder: Path, manifest: Manifest) -> LoadedIndex | None:
     loaded = load_index(folder, manifest)
     if loaded is None:
         return None
-    codes = load_codes_of(folder, manifest)
-    if codes is not None:
-        return LargeIndex(loaded, codes=codes)
-    return LoadedIndex(loaded, load_bytes_of(folder, manifest))
+    path, beside = path_beside(folder, manifest), load_beside(folder, manifest)
+    if path is not None and beside is not None:
+        read_ahead(path)
+    if isinstance(beside, Codes):
+        return LargeIndex(loaded, codes=beside)
+    return LoadedIndex(loaded, beside)

@@ -13,17 +13,14 @@ from sqlalchemy import Engine, Row, select
 
 from storage.catalog.schema import Embedding, Image, Shard
 from storage.errors import LibraryDamaged
-from storage.index.kinds import CODED, has_bytes
 from storage.index.mapped_parts import is_as_written
 from storage.index.shards import read_shard
 from storage.index.vector_index import (
     MANIFEST,
     Manifest,
-    bytes_path,
-    codes_path,
-    load_bytes_of,
-    load_codes_of,
+    load_beside,
     load_index,
+    path_beside,
     read_manifest,
 )
 from storage.records import SpaceRecord
@@ -174,21 +171,13 @@ def _open_index(found: SpaceCheck, folder: Path, last_shard_id: int) -> _Index |
         # The next shards would take numbers that the index claims to cover: never searched.
         what = f"The index in {folder} covers embeddings that the catalog does not know."
         _fault_index(found, "index_mismatch", what)
-    if manifest.kind == CODED:
-        path = codes_path(folder, manifest.generation)
-        _check_beside(found, path, load_codes_of(folder, manifest) is not None)
-    elif has_bytes(manifest.kind, manifest.count):
-        path = bytes_path(folder, manifest.generation)
-        _check_beside(found, path, load_bytes_of(folder, manifest) is not None)
+    beside = path_beside(folder, manifest)
+    if beside is not None and (load_beside(folder, manifest) is None or not is_as_written(beside)):
+        what = f"{beside}, by which the index is searched, is missing or damaged."
+        _fault_index(found, "index_damaged", what)
     ids: NDArray[np.int64] = faiss.vector_to_array(loaded.id_map)  # type: ignore[attr-defined]
     order = np.argsort(ids)
     return _Index(manifest, loaded, ids[order], order)
-
-
-def _check_beside(found: SpaceCheck, path: Path, can_be_read: bool) -> None:
-    if not can_be_read or not is_as_written(path):
-        what = f"{path}, by which the index is searched, is missing or damaged."
-        _fault_index(found, "index_damaged", what)
 
 
 def _fault_index(found: SpaceCheck, kind: str, what: str) -> None:

@@ -4,8 +4,7 @@ import time
 from pathlib import Path
 
 from storage.errors import LibraryBusy
-from storage.index.kinds import CODED, has_bytes
-from storage.index.vector_index import MANIFEST, bytes_path, codes_path, read_manifest
+from storage.index.vector_index import MANIFEST, path_beside, read_manifest
 from storage.library import Library
 from storage.lock import writer_lock
 from storage.spaces import all_spaces
@@ -38,10 +37,9 @@ def _leftover_candidates(library: Library) -> list[Path]:
         manifest = read_manifest(index)
         if manifest is not None:
             needed.add(index / f"{manifest.generation}.faiss")
-            if manifest.kind == CODED:
-                needed.add(codes_path(index, manifest.generation))
-            if has_bytes(manifest.kind, manifest.count):
-                needed.add(bytes_path(index, manifest.generation))
+            beside = path_beside(index, manifest)
+            if beside is not None:
+                needed.add(beside)
     ours = [
         *home.glob("embeddings/*/part-*.parquet"),
         *home.glob("embeddings/*/.part-*.tmp"),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
+from storage.ascending import are_among
 from storage.records import PictureText
 from storage.words.folding import fold, spaced_words
 from storage.words.word_rows import (
@@ -63,11 +64,14 @@ def matching_words(
     Words in double quotes must stand side by side. Whatever else is in the query, nothing in it
     is syntax. A word of four letters and more is also found where a longer one begins with it.
 
-    allowed: ids of the pictures that may be found; all by default.
+    allowed: ascending ids of the pictures that may be found; all by default.
     """
     runs = _runs_of(query)
     if not runs or limit <= 0:
         return []
+    if allowed is not None and len(allowed) > MOST_RANKED:  # which SQLite would take long to read
+        matching = matching_ids(engine, query)
+        allowed = matching[are_among(matching, allowed)][:MOST_RANKED]
     conditions = {
         "match": " AND ".join(map(_expression, runs)),
         "allowed": None if allowed is None else json.dumps(allowed.tolist()),

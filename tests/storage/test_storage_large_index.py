@@ -12,7 +12,7 @@ from storage.index.kinds import CODED, EXACT, kind_of
 from storage.index.large_index import LargeIndex
 from storage.index.loaded_index import LoadedIndex
 from storage.index.snapshot import Snapshot
-from storage.index.vector_index import Manifest, build_generation, codes_path, open_index
+from storage.index.vector_index import Manifest, build_generation, open_index, path_beside
 from storage.jobs import start_job
 from storage.library import Library
 from storage.records import Batch, FileStat, IndexedFile, NewImage
@@ -217,14 +217,14 @@ def test_libraries_of_any_size_can_have_codes(tmp_path: Path, count: int) -> Non
 
 def test_the_same_pictures_give_the_same_codes(built, tmp_path: Path) -> None:
     again = build_generation(tmp_path, "f" * 64, DIM, [(IDS, ROWS)], 1)
-    written = [codes_path(folder, m.generation) for folder, m in (built, (tmp_path, again))]
+    written = [path_beside(folder, m) for folder, m in (built, (tmp_path, again))]
     assert written[0].read_bytes() == written[1].read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut short", "noise"])
 def test_without_its_codes_an_index_is_searched_exactly(tmp_path: Path, damage: str) -> None:
     manifest = build_generation(tmp_path, "f" * 64, DIM, [(IDS, ROWS)], 1)
-    path = codes_path(tmp_path, manifest.generation)
+    path = path_beside(tmp_path, manifest)
     content = path.read_bytes()
     if damage == "gone":
         path.unlink()
@@ -292,10 +292,10 @@ class Filled:
             writer.commit(batch, self.job, {})
 
     def fold(self) -> Path:
-        """→ the codes of the new generation."""
+        """→ the codes of the new generation, where it has any."""
         with self.writer() as writer:
             manifest = self.library.fold(writer, force=True)
-        return codes_path(self.library.index_folder(self.space), manifest.generation)
+        return path_beside(self.library.index_folder(self.space), manifest)
 
     def recall(self, numbers: range, gone: frozenset[int] = frozenset()) -> float:
         snapshot, shares = self.reader.current(), []
@@ -371,13 +371,13 @@ def test_a_library_that_has_grown_large_gets_codes_with_the_next_job(
 ) -> None:
     monkeypatch.setattr(kinds, "WORTH_CODES", 10**6)
     filled.add(1000, 2500)
-    assert not filled.fold().exists()
+    assert filled.fold() is None
     monkeypatch.setattr(kinds, "WORTH_CODES", 0)
     with filled.writer() as writer:
         manifest = filled.library.fold(writer)
         assert manifest is not None
         assert filled.library.fold(writer) is None
-    path = codes_path(filled.library.index_folder(filled.space), manifest.generation)
+    path = path_beside(filled.library.index_folder(filled.space), manifest)
     codes = load_codes(path)
     assert codes is not None
     assert codes.shape == (1500, DIM)

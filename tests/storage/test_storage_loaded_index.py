@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.index import byte_rows, kinds, loaded_index, quick_scan
+from storage.index import byte_rows, kinds, loaded_index, quick_scan, snapshot
 from storage.index.loaded_index import LoadedIndex
 from storage.index.snapshot import Snapshot
 from storage.index.vector_index import build_generation, load_index, open_index
@@ -36,6 +36,9 @@ def index(request, tmp_path_factory: pytest.TempPathFactory, rows, ids) -> Loade
         patch.setattr(byte_rows, "PART_ROWS", 400)
         patch.setattr(quick_scan, "SPARE", 8)
         patch.setattr(loaded_index, "MOST_FEW_OF_A_SCAN", 20)
+        patch.setattr(loaded_index, "MANY_CANDIDATES", 50)
+        patch.setattr(loaded_index, "SCORED_ROWS", 64)
+        patch.setattr(snapshot, "EXACT_ROWS", 700)
         if scans:
             patch.setattr(kinds, "FEW_ROWS", 1)
         manifest = build_generation(folder, "f" * 64, DIM, [(ids, rows)], 1)
@@ -66,6 +69,16 @@ def test_a_filter_of_any_size_leaves_what_brute_force_finds(index, rows, ids, sh
     found = snapshot_of(index).nearest(query, 10, allowed)
     expected = brute_force(ids, rows, query, 10, allowed)
     assert (found.image_ids.tolist(), found.scores.tolist()) == expected
+
+
+def test_a_filter_is_asked_again_as_it_was_asked_first(index, rows, ids, monkeypatch) -> None:
+    """What was made of its ids is kept; others of the same number must not be taken for them."""
+    monkeypatch.setattr(snapshot, "WORTH_KEEPING", 100)
+    query, made = rows[7].astype(np.float32), snapshot_of(index)
+    filters = [np.sort(ids[start : start + 1000]) for start in range(0, 3000, 500)]
+    for allowed in [*filters, *filters[::-1], *filters]:
+        found = made.nearest(query, 10, allowed).image_ids.tolist()
+        assert found == brute_force(ids, rows, query, 10, allowed)[0]
 
 
 def test_masked_pictures_are_passed_over_with_and_without_a_filter(index, rows, ids) -> None:

@@ -14,6 +14,7 @@ from storage.files import collection_id, register_root
 from storage.jobs import start_job
 from storage.library import Library
 from storage.records import Batch, FailedFile, FileStat, IndexedFile, NewImage, PictureText
+from storage.words import picture_words
 from storage.words.picture_words import (
     fold,
     matching_ids,
@@ -274,6 +275,18 @@ def test_only_allowed_pictures_are_found_however_many_match_better(put: Put, fou
     assert found("cat", limit=3, allowed=[ids["z.jpg"]]) == ["z.jpg"]
     assert found("cat", allowed=[]) == []
     assert len(found("cat", limit=100, allowed=sorted(ids.values())[:20])) == 20
+
+
+def test_the_same_are_found_where_more_are_allowed_than_the_catalog_is_told(
+    put: Put, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{'cat' if number % 2 else 'dog'} {number}.jpg": [] for number in range(60)}
+    allowed = sorted(put(files).values())[5:50]
+    few = found("cat", limit=9, allowed=allowed)
+    assert few == [f"cat {number}.jpg" for number in range(5, 23, 2)]
+    monkeypatch.setattr(picture_words, "MOST_RANKED", 40)
+    assert found("cat", limit=9, allowed=allowed) == few
+    assert found("bird", limit=9, allowed=allowed) == []
 
 
 def test_all_that_match_are_named_without_a_limit(put: Put, library: Library) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from storage.index import byte_rows, quick_scan
 from storage.index.byte_rows import open_bytes, write_bytes
+from storage.index.chosen_rows import ChosenRows
 from storage.index.kinds import make_index
 from storage.index.loaded_index import LoadedIndex
 from storage.index.quick_scan import QuickScan
@@ -91,7 +92,9 @@ def test_the_best_of_rows_that_differ_less_than_rounding_does_are_found(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.98])
-@pytest.mark.parametrize("which", ["at random", "the farthest", "the first", "none of some parts"])
+@pytest.mark.parametrize(
+    "which", ["at random", "the farthest", "far and at random", "the first", "none of some parts"]
+)
 def test_the_best_of_chosen_rows_are_found_wherever_they_are(
     scan_of, share: float, which: str
 ) -> None:
@@ -101,11 +104,14 @@ def test_the_best_of_chosen_rows_are_found_wherever_they_are(
     order = {
         "at random": random.permutation(6000),
         "the farthest": np.argsort(rows @ query),
+        "far and at random": np.r_[random.permutation(5880), 5880:6000],
         "the first": np.arange(6000),
         "none of some parts": np.argsort(np.arange(6000) // 1000 % 2, kind="stable"),
     }[which]
+    if which == "far and at random":
+        order = np.argsort(rows @ query)[order]
     chosen = order[: int(share * 6000)]
-    candidates = scan_of(rows).candidates(query, 10, chosen)
+    candidates = scan_of(rows).candidates(query, 10, ChosenRows(chosen, 6000))
     best = chosen[np.argsort(-(rows[chosen] @ query))[:10]]
     assert np.isin(best, candidates).all()
     assert np.isin(candidates, chosen).all()
@@ -116,7 +122,7 @@ def test_every_tie_of_the_last_place_is_a_candidate(scan_of) -> None:
     copies = np.r_[100:140, 990:1010, 3000:3900]
     rows[copies] = rows[7]
     scan = scan_of(rows)
-    for chosen in (None, np.arange(0, 4000, 2)):
+    for chosen in (None, ChosenRows(np.arange(0, 4000, 2), 4000)):
         there = set(copies.tolist()) & set(range(0, 4000, 1 if chosen is None else 2))
         assert there <= set(scan.candidates(rows[7], 3, chosen).tolist())
 
@@ -124,7 +130,7 @@ def test_every_tie_of_the_last_place_is_a_candidate(scan_of) -> None:
 def test_fewer_rows_than_are_asked_for_are_all_candidates(scan_of) -> None:
     rows = alike(5, 32)
     assert sorted(scan_of(rows).candidates(rows[0], 10, None)) == [0, 1, 2, 3, 4]
-    assert scan_of(rows).candidates(rows[0], 10, np.array([3])).tolist() == [3]
+    assert scan_of(rows).candidates(rows[0], 10, ChosenRows(np.array([3]), 5)).tolist() == [3]
 
 
 def test_rows_that_are_all_alike_and_a_query_of_nothing_are_scored(scan_of) -> None:
@@ -136,7 +142,7 @@ def test_rows_that_are_all_alike_and_a_query_of_nothing_are_scored(scan_of) -> N
 
 def test_many_threads_find_what_one_finds(scan_of) -> None:
     rows = alike(5000, 64)
-    scan, half = scan_of(rows), np.arange(0, 5000, 2)
+    scan, half = scan_of(rows), ChosenRows(np.arange(0, 5000, 2), 5000)
     queries = rows[:40]
     expected = [(scan.candidates(q, 5, None), scan.candidates(q, 5, half)) for q in queries]
     differ = []

@@ -11,7 +11,7 @@ import storage.library as library_module
 from storage.errors import LibraryDamaged
 from storage.files import register_root
 from storage.index import byte_rows, kinds, loaded_index, quick_scan
-from storage.index.snapshot import SnapshotReader
+from storage.index.snapshot_reader import SnapshotReader
 from storage.jobs import start_job
 from storage.library import Library
 from storage.records import Batch, FileStat, IndexedFile, NewImage

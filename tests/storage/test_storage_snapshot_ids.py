@@ -41,3 +41,21 @@ def test_the_pictures_are_those_of_index_and_tail_that_are_not_masked_ascending(
 ) -> None:
     found = _snapshot(tmp_path, indexed, tail, masked).image_ids
     assert found.tolist() == sorted(({*indexed} | {*tail}) - {*masked})
+
+
+def test_a_sample_is_of_pictures_that_can_be_found_whether_indexed_or_newer(tmp_path: Path) -> None:
+    snapshot = _snapshot(tmp_path, [5, 1, 9, 3], [3, 4, 12], [1, 12])
+    assert snapshot.image_ids.tolist() == [3, 4, 5, 9]
+    shown = snapshot.sample(10).argmax(axis=1)
+    assert sorted(shown.tolist()) == sorted(image_id % DIM for image_id in (3, 4, 5, 9))
+    assert np.linalg.norm(snapshot.sample(10), axis=1).tolist() == [1] * 4
+    few = snapshot.sample(2)
+    assert len(few) == 2
+    assert few.tolist() == snapshot.sample(2).tolist()
+
+
+@pytest.mark.parametrize(("indexed", "tail"), [([], [4, 7]), ([4, 7], []), ([], [])])
+def test_a_sample_can_be_of_an_index_or_a_tail_alone_or_of_nothing(
+    tmp_path: Path, indexed: list[int], tail: list[int]
+) -> None:
+    assert _snapshot(tmp_path, indexed, tail, []).sample(9).shape == (len(indexed + tail), DIM)
