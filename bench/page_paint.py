@@ -3,8 +3,9 @@
 Drives Chromium at running servers (polyglance serve), several of them interleaved, so that two
 versions can be compared. From the last byte of the answer, in ms: `frame` until the first frame
 with the hits in their places and colours, `seen` until the last thumbnail in view is painted.
-`cold` is the first page of a fresh browser, `warm` a second address gone to in it, `search` a
-query that is typed there and sent by Enter.
+`cold` is the first page of a fresh browser, `bare` an answer of a few words in its place (what
+the browser's own start takes), `warm` a second address gone to in it, `search` a
+query that is typed there and sent by Enter. Each of --queries should find 60 pictures or more.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 QUERIES = ("apple", "shoe", "milk", "banana", "juice", "hat", "potato", "orange", "dress", "tomato")
 SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
-WAYS = ("cold", "warm", "search")
+WAYS = ("bare", "cold", "warm", "search")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 WATCH = """(() => {
@@ -42,18 +43,25 @@ WATCH = """(() => {
 })()"""
 READ = """(inPlace) => {
   const answers = performance.getEntriesByType(inPlace ? "resource" : "navigation");
-  const answer = answers.filter((each) => each.name.includes("?q=")).at(-1);
+  const answer = answers.filter((each) => !inPlace || each.name.includes("?q=")).at(-1);
   const painted = performance.getEntriesByName("first-contentful-paint")[0].startTime;
   const after = (time) => time - answer.responseEnd;
-  return {frame: after(inPlace ? frame : painted), seen: after(Math.max(...seen))};
+  return {frame: after(inPlace ? frame : painted), seen: after(Math.max(...seen, painted))};
 }"""
 
 
-def measure(browser: Browser, url: str, size: str, way: str, round_: int) -> dict[str, float]:
+def measure(
+    browser: Browser, url: str, queries: list[str], case: tuple[str, str], round_: int
+) -> dict[str, float]:
+    """case: size and way."""
+    size, way = case
     width, height = SIZES[size]
     page = browser.new_page(viewport={"width": width, "height": height})
     page.add_init_script(WATCH)
-    query, other = (QUERIES[(round_ + step) % len(QUERIES)] for step in (0, 4))
+    query, other = (queries[(round_ + step) % len(queries)] for step in (0, 1))
+    if way == "bare":
+        _settled(page, f"{url}/healthz")
+        return _read(page, in_place=False)
     if way != "cold":
         _settled(page, f"{url}/?q={other}")
     if way == "search":
@@ -86,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("urls", nargs="+", metavar="URL")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--queries", nargs="+", default=list(QUERIES))
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
@@ -100,7 +109,7 @@ def main() -> None:
                         browser = playwright.chromium.launch(
                             executable_path=chosen.chromium, args=ARGS
                         )
-                        times = measure(browser, url, size, way, round_)
+                        times = measure(browser, url, chosen.queries, (size, way), round_)
                         found.setdefault((size, way, url), []).append(times)
                         browser.close()
     rows: list[dict[str, Any]] = []

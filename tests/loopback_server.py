@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import waitress
+import waitress.server
 from flask import Flask
 
 
@@ -20,6 +21,13 @@ def served(app: Flask, threads: int = 2) -> Iterator[str]:
         # Workers first, then the loop from inside itself: closed from here, either could still
         # use what is gone.
         server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(server.close)
-        thread.join(timeout=10)
-    assert not thread.is_alive()
+        server.trigger.pull_trigger(lambda: _close(server))
+        thread.join(timeout=30)
+    assert not thread.is_alive(), "the server goes on"
+
+
+def _close(server: waitress.server.TcpWSGIServer) -> None:
+    """With its connections: one whose request no worker took would keep the loop for ever."""
+    for channel in list(server.active_channels.values()):
+        channel.handle_close()
+    server.close()

@@ -6,7 +6,7 @@ from flask_babel import format_date, format_decimal, gettext
 
 from webui.asked import Asked
 from webui.filter_panel import orientation_name, size_name
-from webui.words import iso_day, place
+from webui.words import iso_day, month_of_year, place
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _span(after: str, before: str) -> str:
         return after[:4]
     first, last = iso_day(after), iso_day(before)
     if first and last and first.day == 1 and (first.year, first.month) == (last.year, last.month):
-        return str(format_date(first, "LLLL y", rebase=False))
+        return month_of_year(first, "yMMMM")
     days = (format_date(day, "medium", rebase=False) if day else "…" for day in (first, last))
     return " – ".join(map(str, days))
 

@@ -3,15 +3,14 @@
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from babel.dates import get_month_names
-from flask_babel import format_decimal, get_locale, gettext
+from flask_babel import format_decimal, gettext
 
 from storage.facet_places import Cluster
 from storage.facets import Facets, degrees_shown, folder_of
 from storage.records import PictureFilter
 from webui.asked import Asked
+from webui.words import iso_day, month_of_year
 
 MAP_WIDTH, MAP_HEIGHT = 360, 180
 """Units of the map: degrees."""
@@ -154,25 +153,20 @@ def _dates(asked: Asked, months: dict[str, int]) -> tuple[list[Choice], str | No
             )
             for name, count in counted
         ], up
-    names: dict[int, Any] = dict(get_month_names("abbreviated", "stand-alone", get_locale()))
     most = max((months.get(f"{year}-{number:02d}", 0) for number in range(1, 13)), default=0)
-    return [
-        _month(asked, year, number, str(names[number]), (months, max(most, 1)))
-        for number in range(1, 13)
-    ], up
+    return [_month(asked, year, number, (months, max(most, 1))) for number in range(1, 13)], up
 
 
-def _month(
-    asked: Asked, year: str, number: int, name: str, counted: tuple[dict[str, int], int]
-) -> Choice:
+def _month(asked: Asked, year: str, number: int, counted: tuple[dict[str, int], int]) -> Choice:
     months, most = counted
     month = f"{year}-{number:02d}"
     count = months.get(month, 0)
     last = monthrange(max(int(year), 1), number)[1] if year.isdecimal() else 28
     first_day, last_day = f"{month}-01", f"{month}-{last:02d}"
     on = asked.chosen.get("taken_after") == first_day
+    first = iso_day(first_day)
     return Choice(
-        f"{name} {year}",
+        month_of_year(first, "yMMM") if first else month,
         count,
         _one(asked, taken_after=first_day, taken_before=last_day),
         on and asked.chosen.get("taken_before") == last_day,

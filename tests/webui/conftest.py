@@ -11,7 +11,7 @@ from drawn_library import make_library
 from flask import Flask
 from flask.testing import FlaskClient
 from loopback_server import served
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from search.config import SearchConfig
 from search.engine import SearchEngine
@@ -30,7 +30,13 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 15_000
+"""How long a test waits for what has to come: much, as the machine may be busy."""
 NOTICE = "This is an encoder for tests: it sees colours only."
+LEFT_OUT = "Transition was aborted"
+"""Said by the browser of an animation between pages that it leaves out, as it may when busy."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +90,7 @@ def context(chromium: Browser, address: str) -> Iterator[BrowserContext]:
     context = chromium.new_context(
         base_url=address, viewport={"width": 1280, "height": 800}, locale="en-US"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 
@@ -111,7 +117,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     yield page
-    assert troubles == []
+    assert [said for said in troubles if not said.startswith(LEFT_OUT)] == []
 
 
 @pytest.fixture(scope="session")

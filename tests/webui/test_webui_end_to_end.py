@@ -43,13 +43,15 @@ class Server:
 
 def run(*arguments: object) -> None:
     script = "from cli.main import main; main()"
-    subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
         timeout=120,
     )
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,12 @@ function grown(field) {
     if (!["type", "value", "autofocus"].includes(name)) area.setAttribute(name, value);
   }
   area.rows = 1;
-  area.defaultValue = field.value;
-  const active = document.activeElement === field;
+  area.defaultValue = field.defaultValue;
+  // Typed before this ran: not what was asked here.
+  if (field.value !== field.defaultValue) area.value = field.value;
+  const { activeElement } = document;
   field.replaceWith(area);
-  if (active || field.autofocus) {
+  if (activeElement === field || (field.autofocus && activeElement === document.body)) {
     area.focus({ preventScroll: true });
     area.setSelectionRange(area.value.length, area.value.length);
   }

@@ -25,12 +25,13 @@ for (const link of document.querySelectorAll(".turn")) {
   });
 }
 
+function entryBefore() {
+  return window.navigation?.entries()[navigation.currentEntry.index - 1];
+}
+
 /** Of the page that Back leads to, as far as the browser tells; "" where it does not. */
 function pathBefore() {
-  const { navigation } = window;
-  const url = navigation
-    ? navigation.entries()[navigation.currentEntry.index - 1]?.url
-    : document.referrer;
+  const url = window.navigation ? entryBefore()?.url : document.referrer;
   return url?.startsWith(location.origin) ? new URL(url).pathname : "";
 }
 
@@ -38,8 +39,10 @@ function pathBefore() {
 function close() {
   const back = document.querySelector(".back a");
   if (!back) return;
-  if (pathBefore() === new URL(back.href).pathname) history.back();
-  else location.href = back.href;
+  if (pathBefore() !== new URL(back.href).pathname) location.href = back.href;
+  // By its name, where the browser knows one: asked twice it still goes one page back.
+  else if (entryBefore()) navigation.traverseTo(entryBefore().key);
+  else history.back();
 }
 
 document.querySelector(".back a")?.addEventListener("click", (event) => {
@@ -157,6 +160,7 @@ for (const end of ["pointerup", "pointercancel", "pointerleave"]) {
   });
 }
 frame.addEventListener("dragstart", (event) => event.preventDefault());
+addEventListener("resize", draw);
 
 stage.addEventListener("touchstart", (event) => {
   from = event.touches.length === 1 && view.scale === 1 ? event.touches[0] : null;
@@ -182,7 +186,10 @@ if (navigator.clipboard) {
 }
 
 // A file that the browser can't show after all: what was indexed of it can be shown.
-shown.addEventListener("error", () => {
+function showThumbnail() {
   const thumbnail = shown.src.replace(/\/file$/, "/thumbnail?size=2048");
   if (shown.src !== thumbnail) shown.src = thumbnail;
-});
+}
+
+shown.addEventListener("error", showThumbnail);
+if (shown.complete && !shown.naturalWidth) showThumbnail(); // it failed before this ran

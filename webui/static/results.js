@@ -25,13 +25,15 @@ function viewOf(page, sheets) {
   };
 }
 
+/** view.typedOn: letters have been typed since it was asked for; they stay. */
 function show(view) {
   const scrolled = document.querySelector(".filters")?.scrollTop;
   for (const [name, part] of view.parts) document.querySelector(name).replaceWith(part);
   byPicture.setAttribute("action", view.action);
   document.title = view.title;
   document.adoptedStyleSheets = view.sheets;
-  words.defaultValue = words.value = view.value;
+  words.defaultValue = view.value;
+  if (!view.typedOn) words.value = view.value;
   words.placeholder = view.placeholder;
   words.dispatchEvent(new Event("input"));
   const filters = document.querySelector(".filters");
@@ -57,31 +59,34 @@ function parse(html) {
 const kept = new Map(); // what was shown, by the name of its entry in the history
 const fresh = () => String(Math.random());
 let here = history.state?.entry ?? fresh();
+let standing = here; // whose search stands here: not yet that of `here` while Back waits for it
 let shown = location.pathname + location.search;
 let going = null; // the request under way
 
-const place = () => ({
-  entry: here,
-  open: document.getElementById("rest")?.open ?? false,
-  tiles: count(),
-  top: scrollY,
-});
+/** Notes in the history where one is, for a document that has to be made anew. */
+function note() {
+  if (standing !== here) return;
+  const open = document.getElementById("rest")?.open ?? false;
+  history.replaceState({ entry: here, open, tiles: count(), top: scrollY }, "");
+}
 
 function keep() {
-  kept.delete(here);
-  kept.set(here, { ...viewOf(document, [...document.adoptedStyleSheets]), ...place() });
+  document.querySelector(".trouble")?.remove();
+  kept.delete(standing);
+  kept.set(standing, { ...viewOf(document, [...document.adoptedStyleSheets]), top: scrollY });
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
-/** What is there now in the place of the link that was followed, to go on from by key. */
-function successor(link) {
+/** Goes on by key from what is now in the place of the link or button that was pressed. */
+function successor(pressed) {
   const names = ["#search", ".aside", ".filters", "main"];
-  const area = names.find((name) => link.closest(name));
+  const area = names.find((name) => pressed.closest(name));
   const named = (each) => each.getAttribute("aria-label") ?? each.textContent.trim();
-  const name = named(link);
+  const name = named(pressed);
   return () => {
-    const links = [...document.querySelectorAll(`${area} a`)];
-    const same = area !== "main" && links.find((each) => named(each) === name);
+    if (document.activeElement !== document.body) return; // one has gone on elsewhere
+    const all = [...document.querySelectorAll(`${area} :is(a, button)`)];
+    const same = area !== "main" && all.find((each) => named(each) === name);
     (same || main()).focus({ preventScroll: true });
   };
 }
@@ -90,32 +95,33 @@ function successor(link) {
 async function fetched(url) {
   going?.abort();
   const own = (going = new AbortController());
-  main().setAttribute("aria-busy", "true");
+  const left = main();
+  const typed = words.value;
+  left.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(url, { signal: own.signal });
     const { page, sheet } = parse(await answer.text());
-    if (isSearch(new URL(answer.url)) && page.querySelector("#search .asked")) return viewOf(page, [sheet]);
+    if (isSearch(new URL(answer.url)) && page.querySelector("#search .asked")) {
+      return { ...viewOf(page, [sheet]), typedOn: words.value !== typed };
+    }
     location.assign(url);
     return null;
   } finally {
-    if (going === own) main().removeAttribute("aria-busy");
+    if (going === own) left.removeAttribute("aria-busy"); // it may be kept, for Forward
   }
 }
 
 async function visit(url, focus) {
-  const typed = words.value;
   const view = await fetched(url);
   if (!view) return;
-  const now = words.value;
-  history.replaceState(place(), "");
+  note();
   keep();
   const again = url === location.href;
-  here = fresh();
+  here = standing = fresh();
   // Before anything changes: the browser notes how far down one was.
   history[again ? "replaceState" : "pushState"]({ entry: here }, "", url);
   shown = location.pathname + location.search;
   show(view);
-  if (now !== typed) words.value = now; // has been typed on meanwhile
   scrollTo({ top: 0, behavior: "instant" });
   if (view.autofocus) words.focus({ preventScroll: true });
   else focus?.();
@@ -128,6 +134,7 @@ async function attempt(act, where = main()) {
     await act();
   } catch (error) {
     if (error.name === "AbortError") return;
+    document.querySelector(".trouble")?.remove();
     const said = document.getElementById("unreachable").content.cloneNode(true).firstElementChild;
     said.querySelector("button").addEventListener("click", () => attempt(act, where));
     if (where.matches("main")) main().prepend(said);
@@ -145,7 +152,7 @@ addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const link = event.target.closest?.("a[href]");
   if (!link) return;
-  if (link.matches(".tile .open")) history.replaceState(place(), "");
+  if (link.matches(".tile .open")) note();
   const url = new URL(link.getAttribute("href"), location.href);
   if (!isSearch(url) || url.hash) return;
   event.preventDefault();
@@ -163,11 +170,13 @@ addEventListener("submit", (event) => {
   url.search = new URLSearchParams(filled);
   for (const field of sent.elements) field.disabled = false;
   for (const open of form.querySelectorAll("details[open]")) {
+    // Before it is folded away: a key that follows at once is heard.
+    if (open.contains(document.activeElement)) words.focus({ preventScroll: true });
     open.open = false;
     open.querySelector("input").value = "";
   }
   if (matchMedia("(pointer: coarse)").matches) words.blur(); // and the keyboard makes room
-  attempt(() => visit(url.href));
+  attempt(() => visit(url.href, successor(event.submitter ?? sent)));
 });
 
 addEventListener("popstate", ({ state }) => {
@@ -178,12 +187,14 @@ addEventListener("popstate", ({ state }) => {
   const held = kept.get(here);
   if (held) {
     going?.abort();
+    standing = here;
     show(held);
     scrollTo({ top: held.top, behavior: "instant" });
   } else {
     attempt(async () => {
       const view = await fetched(location.href);
       if (!view) return;
+      standing = here;
       show(view);
       await restore(state ?? {});
     });
@@ -205,8 +216,15 @@ function append(page, id) {
   }
 }
 
-async function more(next) {
-  if (next.getAttribute("aria-busy")) return;
+const coming = new WeakMap(); // promises of next pages, by the link to them
+
+/** Whoever asks for a page that is on its way waits for it. */
+function more(next) {
+  if (!coming.has(next)) coming.set(next, bring(next).finally(() => coming.delete(next)));
+  return coming.get(next);
+}
+
+async function bring(next) {
   next.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(next.querySelector("a").href);
@@ -264,6 +282,10 @@ function watch() {
   lastRows.disconnect();
   const next = document.querySelector("main .next");
   const list = document.querySelector("#rest .rows") ?? document.querySelector("#hits .rows");
+  // Nothing comes any more after hits that others stand below.
+  for (const tile of document.querySelectorAll("#hits:has(~ #rest) .held")) {
+    tile.classList.remove("held");
+  }
   // It tells at once of what it is given, after the layout and before the paint.
   if (list) lastRows.observe(list);
   if (next) nearing.observe(next);
@@ -271,12 +293,19 @@ function watch() {
 
 /** As it stood when a picture was opened from here, where the browser has not kept it so. */
 async function restore({ open = false, tiles: wanted = 0, top = 0 }) {
+  const own = main();
+  const moved = new AbortController();
+  for (const kind of ["wheel", "touchmove", "keydown"]) {
+    addEventListener(kind, () => moved.abort(), { passive: true, signal: moved.signal });
+  }
   for (let next; count() < wanted && (next = document.querySelector("main .next")); ) {
     await more(next);
+    if (!own.isConnected) return; // another search stands here by now
   }
   const rest = document.getElementById("rest");
   if (rest) rest.open = open;
-  scrollTo({ top, behavior: "instant" });
+  if (!moved.signal.aborted) scrollTo({ top, behavior: "instant" });
+  moved.abort();
 }
 
 watch();
