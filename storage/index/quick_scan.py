@@ -40,14 +40,14 @@ LEAST_DEEPER, MOST_DEEPER = 1.5, 8.0
 PASSING_OVER = 6
 """Rows that could be read in the time that it takes to pass over some between two others: the
 memory is kept waiting then."""
+KEEPING = 4
+"""And to keep one among the best, where many are kept."""
 WORTH_HEEDING = 1.2
 """Of the time for all rows. Where it takes more to read only the chosen, as where they lie among
-the others at random, all are read and the others dropped afterwards; unless those are the nearest,
-which would leave nothing of what was found."""
-PROBES, PROBED_ROWS, PROBED_NEAREST = 4, 1024, 8
-"""To see that: parts, rows of each, and how many of these are near."""
-FURTHER = 4
-"""Times as many are asked for where those are left out that are near."""
+the others at random, all are read and the others dropped afterwards, with as many kept as are
+nearer than the chosen."""
+PROBES, PROBED_ROWS = 4, 1024
+"""To see how many that is: parts, and rows of each."""
 STEPS, ZERO = 255, 128
 """In a range of numbers of the rows, and the one that is read as 0."""
 QUERY_STEPS = 127
@@ -95,17 +95,16 @@ class Part:
         self, query: NDArray[np.float32], wanted: int, chosen: ChosenRows | None = None
     ) -> Found:
         """The best `wanted` rows. chosen: only these; None for all."""
-        if chosen is None:
-            return self._search(query, wanted, None)
-        mine = chosen.bits[self.start // 8 : -(-(self.start + self.count) // 8)]
-        return self._search(query, wanted, faiss.IDSelectorBitmap(mine))  # type: ignore[arg-type, call-arg]
+        selector = None
+        if chosen is not None:
+            mine = chosen.bits[self.start // 8 : -(-(self.start + self.count) // 8)]
+            selector = faiss.IDSelectorBitmap(mine)  # type: ignore[arg-type, call-arg]
+        return self._found(self._index, self.start, query, wanted, selector)
 
-    def probe(self, query: NDArray[np.float32]) -> Rows:
-        """Those of a few rows that are near, the nearest first."""
+    def probe(self, query: NDArray[np.float32]) -> "Found":
+        """A few rows, all of them."""
         first, some = self._some
-        asked, _ = self._asked(query)
-        near: Rows = some.search(asked, min(FURTHER * PROBED_NEAREST, some.ntotal))[1][0]
-        return near + first
+        return self._found(some, first, query, some.ntotal)
 
     @cached_property
     def _some(self) -> tuple[int, faiss.Index]:
@@ -123,21 +122,27 @@ class Part:
         step = max(float(np.abs(asked).max()), 1e-30) / QUERY_STEPS
         return np.rint(asked / step)[np.newaxis], step
 
-    def _search(
-        self, query: NDArray[np.float32], wanted: int, selector: faiss.IDSelector | None
-    ) -> Found:
-        wanted = min(wanted, self.count)
+    def _found(
+        self,
+        index: faiss.Index,
+        start: int,
+        query: NDArray[np.float32],
+        wanted: int,
+        selector: faiss.IDSelector | None = None,
+    ) -> "Found":
+        """index: the part's, or one of some of its rows from `start` on."""
+        wanted = min(wanted, index.ntotal)
         parameters = None
         if selector is not None:
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         asked, step = self._asked(query)
-        products, rows = self._index.search(asked, wanted, params=parameters)
+        products, rows = index.search(asked, wanted, params=parameters)
         there = rows[0] >= 0
-        all_found = wanted == self.count or not there.all()
+        all_found = wanted == index.ntotal or not there.all()
         middle = float(query @ self._middle)
         scores = (products[0] * step + middle).astype(np.float32)
         return Found(
-            rows[0][there] + self.start,
+            rows[0][there] + start,
             scores[there],
             self._off(query * self._steps, step) + SUM_ERROR * abs(middle),
             -np.inf if all_found else float(scores[-1]),
@@ -171,66 +176,74 @@ class QuickScan:
 
         query: (dim,). chosen: only these; None for all.
         """
-        heeded, times = self._heeded(query, chosen)
-        counts = dict.fromkeys(heeded, times * (SPARE + limit // 4))
+        asks = self._asks(query, limit, chosen)
 
         def search(at: int) -> Found:
-            found = self.parts[at].search(query, counts[at], heeded[at])
-            return found if chosen is None or heeded[at] else found.only(chosen)
+            heeded, wanted = asks[at]
+            found = self.parts[at].search(query, wanted, heeded)
+            return found if chosen is None or heeded else found.only(chosen)
 
         found: dict[int, Found] = {}
-        short, last = list(heeded), -np.inf
+        short, last, for_the_first_time = list(asks), -np.inf, True
         while short:
             found |= in_parallel(search, short)
             last = _surely_reached(found.values(), limit)
             short = [at for at, each in found.items() if _may_have_more(each, last)]
             for at in short:
-                if heeded[at] is chosen:
-                    counts[at] = math.ceil(counts[at] * _deeper(found[at], last))
-                heeded[at] = chosen
+                heeded, wanted = asks[at]
+                more = math.ceil(wanted * _deeper(found[at], last))
+                asks[at] = (heeded if for_the_first_time else chosen, more)
+            for_the_first_time = False
         best = [each.rows[each.scores + each.off >= last] for each in found.values()]
         return np.concatenate([np.empty(0, dtype=np.int64), *best])
 
-    def _heeded(
-        self, query: NDArray[np.float32], chosen: ChosenRows | None
-    ) -> tuple[dict[int, ChosenRows | None], int]:
-        """By the place of each part to be searched: the rows to read of it, or None for all. And
-        how many times as many as usual are to be asked for."""
+    def _asks(
+        self, query: NDArray[np.float32], limit: int, chosen: ChosenRows | None
+    ) -> dict[int, tuple[ChosenRows | None, int]]:
+        """By the place of each part to be searched: the rows to read of it, None for all; and how
+        many of the best to keep."""
+        usual = SPARE + limit // 4
         if chosen is None:
-            return dict.fromkeys(range(len(self.parts))), 1
+            return dict.fromkeys(range(len(self.parts)), (None, usual))
         within = chosen.within(self._edges)
-        heeded: dict[int, ChosenRows | None] = {
-            at: chosen for at, (count, _) in enumerate(within) if count
-        }
-        if not heeded:
-            return heeded, 1
-        nearest, further, share = self._probed(query, list(heeded), chosen)
-        times = 1 if nearest > share / 2 else FURTHER
-        if times == 1 or further > 1 / FURTHER:
-            for at, part in enumerate(self.parts):
-                count, ends = within[at]
-                if count and count + PASSING_OVER * ends > WORTH_HEEDING * part.count:
-                    heeded[at] = None
-        return heeded, times
+        places = [at for at, (count, _) in enumerate(within) if count]
+        asks: dict[int, tuple[ChosenRows | None, int]] = {}
+        of_all, of_chosen = self._near_enough(query, limit, places, chosen) if places else (0, 0)
+        for at in places:
+            (count, ends), rows = within[at], self.parts[at].count
+            wanted = max(usual, math.ceil(of_all * rows))
+            if count + PASSING_OVER * ends > WORTH_HEEDING * (rows + KEEPING * (wanted - usual)):
+                asks[at] = (None, wanted)
+            else:
+                asks[at] = (chosen, max(usual, math.ceil(of_chosen * rows)))
+        return asks
 
-    def _probed(
-        self, query: NDArray[np.float32], places: Sequence[int], chosen: ChosenRows
-    ) -> tuple[float, float, float]:
-        """Shares of the chosen: among those that are nearest in a few parts, among those that are
-        near, and in all of these parts."""
+    def _near_enough(
+        self, query: NDArray[np.float32], limit: int, places: Sequence[int], chosen: ChosenRows
+    ) -> tuple[float, float]:
+        """Of all rows the share that is, to judge by a few parts, as near as the best chosen are,
+        as far as can be told from scores that are off; and the share that is chosen as well."""
         probed = places[:: -(-len(places) // PROBES)]
-        near = in_parallel(lambda at: chosen.mask[self.parts[at].probe(query)], probed)
-        within = chosen.within(self._edges)
-        count = sum(within[at][0] for at in probed)
-        return (
-            float(np.mean(np.concatenate([each[:PROBED_NEAREST] for each in near.values()]))),
-            float(np.mean(np.concatenate([*near.values()]))),
-            count / sum(self.parts[at].count for at in probed),
-        )
+        found = in_parallel(lambda at: self.parts[at].probe(query), probed).values()
+        scores = np.concatenate([each.scores for each in found])
+        mine = chosen.mask[np.concatenate([each.rows for each in found])]
+        best = np.sort(scores[mine])[::-1]
+        share = len(scores) / sum(self.parts[at].count for at in places)
+        needed = math.ceil(limit * share)
+        if needed > len(best):
+            return 1.0, 0.0
+        near = scores >= best[needed - 1] - 2 * max(each.off for each in found)
+        return _at_most(near), _at_most(near & mine)
 
     @cached_property
     def _edges(self) -> tuple[int, ...]:
         return (*(part.start for part in self.parts), self.count)
+
+
+def _at_most(sample: NDArray[np.bool_]) -> float:
+    """The share that there may well be where there are so many in a sample."""
+    count = int(np.count_nonzero(sample))
+    return (count + 2 * math.sqrt(count)) / len(sample)
 
 
 def _surely_reached(found: Iterable[Found], limit: int) -> float:
