@@ -24,7 +24,7 @@ def test_one_that_fails_does_not_keep_the_others(
 ) -> None:
     monkeypatch.setattr(bench_all, "RESULTS", tmp_path / "results")
     fails = Benchmark("report")  # which writes no JSON
-    works = Benchmark("filters", "--pictures 500 --dim 8 --queries 2")
+    works = Benchmark("writing", "--pictures 10 --rows 100")
     assert not run_all((fails, works), full=False)
     said = capfd.readouterr().out
     assert "FAILED (exit 2)" in said

@@ -236,8 +236,8 @@ def test_a_busy_port_is_named_with_another_to_take(polyglance, starter_library: 
 
 def test_ctrl_c_commits_what_was_done_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "many"
-    for mark in range(80):
-        draw_picture(folder / f"{mark:03d}.png", (3 * mark, mark, 90), mark)
+    for mark in range(30):
+        draw_picture(folder / f"{mark:03d}.png", (8 * mark, mark, 90), mark)
     library = tmp_path / "library"
     arguments = ("--data-dir", library, "index", folder, "--model", "starter", "--batch-size", "2")
     run = start(*arguments, POLYGLANCE_INDEX_COMMIT_IMAGES="4")
@@ -261,9 +261,9 @@ def test_ctrl_c_commits_what_was_done_and_says_how_to_go_on(tmp_path: Path) -> N
     out, err = rest.communicate(timeout=120)
     assert rest.returncode == 0, err
     report = json.loads(out)
-    assert report["seen"] == 80
-    assert 0 < report["unchanged"] < 80
-    assert report["unchanged"] + report["embedded"] == 80
+    assert report["seen"] == 30
+    assert 0 < report["unchanged"] < 30
+    assert report["unchanged"] + report["embedded"] == 30
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX users and rights")
