@@ -7,6 +7,7 @@ one new query after the other. The model is SigLIP 2's B/16-224 with random weig
 
 - `start`: from the command to the first answer of /readyz, the model's files being in the cache;
   the server has been started once before, as it notes some things at its first start.
+- `search`: one query from the shell, whole.
 - `first`: the first query after that, against the median of those that follow.
 - `swap`: the same queries while a writer, in a process of its own, commits pictures, builds
   generations and swaps them without a pause. `working` beside it is a process that only computes:
@@ -239,12 +240,12 @@ def measure(home: Path, seconds: float) -> dict[str, Any]:
     return found
 
 
-def help_s() -> float:
-    """The least of five."""
+def least_s(runs: int, *arguments: str) -> float:
+    """Of some runs of the command, from its start to its end."""
     took = []
-    for _ in range(5):
+    for _ in range(runs):
         began = time.perf_counter()
-        subprocess.run([COMMAND, "--help"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([COMMAND, *arguments], stdout=subprocess.DEVNULL, check=True)
         took.append(time.perf_counter() - began)
     return min(took)
 
@@ -264,8 +265,9 @@ def main() -> None:
         if not (home / "library").exists():
             home.mkdir(parents=True, exist_ok=True)
             prepare(home, options.model, pictures)
-        found = {"pictures": pictures, "model": options.model, "help_s": help_s()}
+        found = {"pictures": pictures, "model": options.model, "help_s": least_s(5, "--help")}
         found |= measure(home, options.seconds)
+        found["search_s"] = least_s(3, "--data-dir", str(home / "library"), "search", "con mèo")
     _print(found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
@@ -273,7 +275,8 @@ def main() -> None:
 
 def _print(found: dict[str, Any]) -> None:
     print(f"{found['pictures']:,} pictures, {found['model']}")
-    print(f"--help {found['help_s']:.2f} s; ready {found['ready_s']:.1f} s")
+    print(f"--help {found['help_s']:.2f} s; ready {found['ready_s']:.1f} s", end="; ")
+    print(f"`polyglance search` {found['search_s']:.1f} s")
     ratio = found["first_ms"] / found["later_ms"]
     print(f"first query {found['first_ms']:.0f} ms, later {found['later_ms']:.0f}: {ratio:.1f} ×")
     print("| | answers a second | p50 ms | p99 ms | p99 against 1 client alone |")

@@ -18,7 +18,13 @@ from flask_babel import (
 )
 
 from search.config import SearchConfig
-from search.errors import ImageUnknown, InvalidRequest, PictureRejected, SearchError
+from search.errors import (
+    DecodersUnavailable,
+    ImageUnknown,
+    InvalidRequest,
+    PictureRejected,
+    SearchError,
+)
 from search.query.language_quality import language_warnings
 from search.results import SearchResult
 from search.schemas import Filters
@@ -220,10 +226,13 @@ def explain(error: SearchError, config: SearchConfig) -> str:
         return _explain_rejected(error, config)
     if isinstance(error, InvalidRequest):
         return _explain_invalid(error, config)
+    if isinstance(error, DecodersUnavailable):
+        return str(gettext("No more pictures can be read just now. Try again in a moment."))
     return str(error)
 
 
 def _explain_rejected(error: PictureRejected, config: SearchConfig) -> str:
+    heavy = gettext("That picture takes too long or too much memory to read. Send a smaller one.")
     known = {
         "empty": gettext("That file is empty. Choose another picture."),
         "not_an_image": gettext("That file is not a picture. Choose a JPEG, PNG or WebP file."),
@@ -234,8 +243,8 @@ def _explain_rejected(error: PictureRejected, config: SearchConfig) -> str:
         "corrupt": gettext("That picture is damaged and can't be read."),
         "decoder_crashed": gettext("That picture is damaged and can't be read."),
         "decoder_failed": gettext("That picture is damaged and can't be read."),
-        "too_slow": gettext("Took too long to read"),
-        "out_of_memory": gettext("Needed too much memory"),
+        "too_slow": heavy,
+        "out_of_memory": heavy,
         "too_large": gettext(
             "That picture is too large: at most %(size)s can be sent.",
             size=file_size(config.max_upload_bytes),

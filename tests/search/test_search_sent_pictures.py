@@ -90,6 +90,26 @@ def test_every_way_in_refuses_it(faulty: Callable[..., SearchEngine]) -> None:
     assert "That picture is damaged" in page.text
 
 
+def test_the_page_says_what_to_do_in_the_readers_language(
+    faulty: Callable[..., SearchEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = create_app(faulty("memory"), WebConfig()).test_client()
+    reader = {"Accept-Language": "vi"}
+
+    def page_by(data: bytes) -> tuple[int, str]:
+        kept = client.post("/by-picture", data={"picture": (io.BytesIO(data), "a.png")})
+        page = client.get(kept.location, headers=reader)
+        return page.status_code, page.text
+
+    status, words = page_by(png(RED))
+    assert (status, "Hãy gửi ảnh nhỏ hơn." in words) == (413, True)
+    blue = client.post("/by-picture", data={"picture": (io.BytesIO(png(BLUE)), "b.png")})
+    monkeypatch.setattr("sys.executable", "/nowhere/python")  # no worker can be started
+    nursery.close()
+    page = client.get(blue.location, headers=reader)
+    assert (page.status_code, "Hãy thử lại sau giây lát." in page.text) == (503, True)
+
+
 def test_while_a_decoder_hangs_others_are_served(faulty: Callable[..., SearchEngine]) -> None:
     engine = faulty("hang", decode_seconds=60)
     hanging = SearchRequest(image=ImageInput.model_validate(search_by(png(RED))["image"]))
