@@ -66,7 +66,7 @@ class DualEncoder:
         return EmbeddingSpace(
             checkpoint=located.checkpoint,
             revision=located.revision,
-            dim=self._passes.dim,
+            dim=self._model.dim,
             preprocessing_version=PREPROCESSING_VERSION,
             content_digest=digest,
         )

@@ -46,26 +46,22 @@ class Passes:
         self.cores = Cores()
         self._largest_batch = LARGEST_BATCH.get(device.type, 64)
         self._move_to_device()
-        self.dim = model.dim
 
     def pictures(self, batch: Sequence[Preprocessed]) -> Embeddings:
         """(n, dim). On a CPU its cores take them side by side."""
-        embed, groups = self._pictures_at(batch), self._picture_input.groups(batch)
-        if self._has_cores_for(len(batch)):
-            return self._side_by_side(len(batch), groups, embed)
-        return self._together(len(batch), groups, embed)
+        return self._quickest(
+            len(batch), self._picture_input.groups(batch), self._pictures_at(batch)
+        )
 
     def pictures_together(self, batch: Sequence[Preprocessed]) -> Embeddings:
         """As `pictures`, all of the device at one pass after the other."""
-        groups = self._picture_input.groups(batch)
-        return self._together(len(batch), groups, self._pictures_at(batch))
+        return self._together(
+            len(batch), self._picture_input.groups(batch), self._pictures_at(batch)
+        )
 
     def texts(self, texts: Sequence[str]) -> Embeddings:
         """(n, dim). On a CPU its cores take them side by side."""
-        embed, everything = self._texts_at(texts), [range(len(texts))]
-        if self._has_cores_for(len(texts)):
-            return self._side_by_side(len(texts), everything, embed)
-        return self._together(len(texts), everything, embed)
+        return self._quickest(len(texts), [range(len(texts))], self._texts_at(texts))
 
     def texts_together(self, texts: Sequence[str]) -> Embeddings:
         """As `texts`, all of the device at one pass after the other."""
@@ -83,9 +79,11 @@ class Passes:
         with self._lock:
             yield
 
-    def _has_cores_for(self, count: int) -> bool:
-        """Whether a core each is sooner done than all cores with all, as with less it is not."""
-        return self._device.type == "cpu" and 1 < self.cores.count <= count
+    def _quickest(self, count: int, groups: Sequence[Sequence[int]], embed: Embed) -> Embeddings:
+        # Fewer than there are cores are sooner done by all of them together.
+        if self._device.type == "cpu" and 1 < self.cores.count <= count:
+            return self._side_by_side(count, groups, embed)
+        return self._together(count, groups, embed)
 
     def _side_by_side(
         self, count: int, groups: Sequence[Sequence[int]], embed: Embed
@@ -94,7 +92,7 @@ class Passes:
         parts = [
             group[start : start + size] for group in groups for start in range(0, len(group), size)
         ]
-        embeddings = np.empty((count, self.dim), dtype=np.float32)
+        embeddings = np.empty((count, self._model.dim), dtype=np.float32)
         for part, of_part in zip(parts, self.cores.map(embed, parts), strict=True):
             embeddings[list(part)] = of_part
         return embeddings
@@ -107,7 +105,7 @@ class Passes:
         """Embed inputs group by group, in halves when the device runs out of memory."""
         import torch
 
-        embeddings = np.empty((count, self.dim), dtype=np.float32)
+        embeddings = np.empty((count, self._model.dim), dtype=np.float32)
         for group in groups:
             start = 0
             while start < len(group):

@@ -102,16 +102,22 @@ def test_an_answer_takes_the_focus_from_no_one_who_types(page: Page) -> None:
     expect(page.locator(".words")).to_be_focused()
 
 
-def test_a_place_that_is_found_again_late_disturbs_no_other_search(page: Page) -> None:
+def back_from_far_down(page: Page, *, top: int, tile: int) -> Late:
+    """Back from a picture of a later page of hits, which is asked for again, and is held back."""
     page.goto("/?q=red")
     page.get_by_text("Below this line nothing matches well").click()
     page.wait_for_function("() => document.querySelectorAll('.tile').length > 60")
-    page.evaluate("scrollTo(0, 900)")
-    page.locator(".tile .open").nth(30).click()
+    page.evaluate(f"scrollTo(0, {top})")
+    page.locator(".tile .open").nth(tile).click()
     page.wait_for_url("**/pictures/*")
     further = Late(page, "**/?q=red&cursor=*")
     page.go_back()
     expect(page.locator("main .next")).to_have_attribute("aria-busy", "true")
+    return further
+
+
+def test_a_place_that_is_found_again_late_disturbs_no_other_search(page: Page) -> None:
+    further = back_from_far_down(page, top=900, tile=30)
     ask_for(page, "green")
     expect_hits(page, "green")
     further.let_go()
@@ -181,15 +187,7 @@ def test_jobs_go_on_on_the_page_and_keep_the_focus(page: Page, library: Library)
 
 
 def test_who_scrolls_meanwhile_is_not_thrown_back_to_where_one_was(page: Page) -> None:
-    page.goto("/?q=red")
-    page.get_by_text("Below this line nothing matches well").click()
-    page.wait_for_function("() => document.querySelectorAll('.tile').length > 60")
-    page.evaluate("scrollTo(0, 1500)")
-    page.locator(".tile .open").nth(40).click()
-    page.wait_for_url("**/pictures/*")
-    further = Late(page, "**/?q=red&cursor=*")
-    page.go_back()
-    expect(page.locator("main .next")).to_have_attribute("aria-busy", "true")
+    further = back_from_far_down(page, top=1500, tile=40)
     page.mouse.move(600, 400)
     page.mouse.wheel(0, 10)
     page.mouse.wheel(0, -5000)
