@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -9,6 +10,7 @@ from typing import cast
 from flask import Request, g
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.datastructures import Authorization, Headers
 
 from search.access.config import Scope
 from search.access.hosts import address_of
@@ -64,7 +66,7 @@ class Callers:
         return Caller(key, address, needed)
 
     def _key_of(self, request: Request) -> ApiKeyRecord | None:
-        given = key_given(request)
+        given = key_given(request.headers)
         if given is not None:
             return active_key(self._catalog, given)
         key_id = self._sessions.key_id(request)
@@ -83,12 +85,12 @@ class Callers:
             log.warning("the use of key %s could not be noted: %s", key.name, error)
 
 
-def key_given(request: Request) -> str | None:
-    """`Authorization: Bearer KEY`, or `X-API-Key: KEY`."""
-    authorization = request.authorization
+def key_given(headers: Mapping[str, str] | Headers) -> str | None:
+    """`Authorization: Bearer KEY`, or `X-API-Key: KEY`. headers: that heed no case."""
+    authorization = Authorization.from_header(headers.get("Authorization"))
     if authorization is not None and authorization.type == "bearer" and authorization.token:
         return authorization.token.strip()
-    return request.headers.get("X-API-Key", "").strip() or None
+    return headers.get("X-API-Key", "").strip() or None
 
 
 def who(caller: Caller) -> tuple[str, str | int]:

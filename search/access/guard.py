@@ -83,7 +83,7 @@ def _check_scope() -> None:
         raise ScopeTooNarrow(
             f"The key {caller.key.name!r} has the scope {caller.scope}; this needs {wanted}."
         )
-    if key_given(request) is not None:
+    if key_given(request.headers) is not None:
         raise KeyRequired("That key is unknown here, or has been revoked.")
     raise KeyRequired(
         "This library needs a key: send it as 'Authorization: Bearer KEY'. "

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from search.access.callers import Caller
+from search.access.callers import Caller, key_given
 from search.access.config import AccessConfig
 from search.access.errors import AccessRefused, KeyRequired
 from search.access.guard import check_rate
@@ -64,14 +64,9 @@ class Guarded:
     def _let_in(self, scope: Scope) -> None:
         """Raises AccessRefused."""
         needed = not self._open_without_keys or has_active_keys(self._catalog)
-        given = _key_given(Headers(scope=scope)) if needed else None
+        given = key_given(Headers(scope=scope)) if needed else None
         key = active_key(self._catalog, given) if given else None
         address, _ = scope.get("client") or ("", 0)
         check_rate(Caller(key, address, needed), self._buckets)
         if needed and key is None:
             raise KeyRequired("A key is needed: send `Authorization: Bearer KEY`.")
-
-
-def _key_given(headers: Headers) -> str:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
