@@ -263,14 +263,25 @@ class PoolingHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(n, tokens, width) → (n, width)."""
-        batch, tokens, width = hidden.shape
-        weight, bias = self.attention.in_proj_weight, self.attention.in_proj_bias
-        query = functional.linear(self.probe[0], weight[:width], bias[:width])
-        both = functional.linear(hidden, weight[width:], bias[width:])
-        key, value = both.view(batch, tokens, 2, self._heads, -1).permute(2, 0, 3, 1, 4)
-        query = query.view(1, 1, self._heads, -1).transpose(1, 2).expand(batch, -1, -1, -1)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        gathered = self.attention.out_proj(mixed.transpose(1, 2).reshape(batch, width))
+        batch, _, width = hidden.shape
+        heads, part = self._heads, width // self._heads
+        weights, biases = self.attention.in_proj_weight, self.attention.in_proj_bias
+        of_query, of_key, of_value = weights.split(width)
+        query = functional.linear(self.probe[0], of_query, biases[:width]).view(heads, 1, part)
+        # The one query is the same for all: it goes to the patches through the keys' weights, and
+        # the values' weights come after the mixing, so that neither keys nor values are made of
+        # every patch. (What the keys' biases add is the same for all patches, and cancels out.)
+        asked = torch.bmm(query, of_key.view(heads, part, width)).view(1, 1, heads, width)
+        patches = hidden[:, None]
+        mixed = functional.scaled_dot_product_attention(
+            asked.expand(batch, -1, -1, -1), patches, patches, scale=part**-0.5
+        )
+        values = torch.baddbmm(
+            biases[2 * width :].view(heads, 1, part),
+            mixed[:, 0].transpose(0, 1),
+            of_value.view(heads, part, width).transpose(1, 2),
+        )
+        gathered = self.attention.out_proj(values.transpose(0, 1).reshape(batch, width))
         made: Tensor = gathered + self.mlp(self.layernorm(gathered))
         return made
 

@@ -32,6 +32,9 @@ SMOOTHING = 0.5
 STEPS = 255
 """Activations are unsigned 8-bit numbers."""
 
+SIGN = 128
+"""What is between them and signed ones, which torch makes of floats in a third of the time."""
+
 WEIGHT_STEPS = 127
 """Weights are signed, one scale an output channel."""
 
@@ -203,7 +206,7 @@ class Int8Layer(nn.Module):
         # of what it gives may as well be in the values. A mixture's shares add up to 1.
         smooth, out_steps = _smoothed(ranges["out"], out_weight)
         value_weight = value_weight / (smooth * out_steps.scale)[:, None]
-        value_bias = value_bias / (smooth * out_steps.scale) + out_steps.zero
+        value_bias = value_bias / (smooth * out_steps.scale) + (out_steps.zero - SIGN)
         self._out = _Product(out_weight * smooth, attention.out_proj.bias.float(), out_steps)
 
         query_key = [attention.q_proj, attention.k_proj]
@@ -267,15 +270,16 @@ class _StepNorm:
     def __init__(self, norm: nn.LayerNorm, smooth: Tensor, steps: _Steps) -> None:
         self._shape, self._eps = norm.normalized_shape, norm.eps
         self._weight = norm.weight.float() / (smooth * steps.scale)
-        self._bias = norm.bias.float() / (smooth * steps.scale) + steps.zero
+        self._bias = norm.bias.float() / (smooth * steps.scale) + (steps.zero - SIGN)
 
     def __call__(self, x: Tensor) -> Tensor:
         return _as_steps(functional.layer_norm(x, self._shape, self._weight, self._bias, self._eps))
 
 
 def _as_steps(x: Tensor) -> Tensor:
-    """To the nearest step; `x` is overwritten."""
-    return x.round_().clamp_(0, STEPS).to(torch.uint8)
+    """Steps less SIGN → the nearest steps; `x` is overwritten."""
+    signed = x.round_().clamp_(-SIGN, STEPS - SIGN).to(torch.int8)
+    return signed.view(torch.uint8).bitwise_xor_(SIGN)
 
 
 def _largest(x: Tensor, axis: int) -> Tensor:
