@@ -29,8 +29,9 @@ class ConfigError(Exception):
 class ServeConfig:
     host: str = "127.0.0.1"
     port: int = 7700
-    threads: int = 8
-    """Requests answered at the same time."""
+    threads: int = 24
+    """Requests answered at the same time. Most of them wait for their turn at the model and the
+    index, which take many at once."""
     insecure_no_auth: bool = False
     """Listen beyond this machine although the library has no keys."""
     allowed_hosts: tuple[str, ...] = ()

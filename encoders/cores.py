@@ -11,6 +11,29 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
+class Work:
+    """How many threads are at something. Safe to share between them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.count = 0
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        with self._lock:
+            self.count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.count -= 1
+
+
+other_work = Work()
+"""Whoever has the cores compute something else than passes says so here: a pass that comes
+meanwhile takes one of them."""
+
+
 class Cores:
     """Threads in which torch computes with one thread each, over weights that all share.
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import Encoder
+from encoders.cores import other_work
 from search.classify import LabelScore, classify_embedding
 from search.config import SearchConfig
 from search.errors import FieldError, InvalidRequest
@@ -102,7 +103,8 @@ class SearchEngine:
         filtered = self._filtered
         planner = Planner(self.library, filtered, snapshot, request, asked, after, relevance_of)
         plan = planner.plan(query.wanted, pushes, self._relevance, query.exclude)
-        page = page_of(plan, after, request.limit)
+        with other_work.going_on():
+            page = page_of(plan, after, request.limit)
         describer = Describer(self.library.engine, asked, plan)
         relevances = describer.relevances(page.near, relevance_of(page.near.scores))
         ranked = describer.describe(

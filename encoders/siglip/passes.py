@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoders.cores import Cores
+from encoders.cores import Cores, Work, other_work
 from encoders.errors import EncoderError
 from encoders.protocol import Embeddings, Preprocessed
 from encoders.siglip.model import DualModel
@@ -44,6 +44,7 @@ class Passes:
         # One pass on the whole device at a time. On a CPU pictures go past it, core by core.
         self._lock = threading.RLock()
         self.cores = Cores()
+        self._under_way = Work()
         self._largest_batch = LARGEST_BATCH.get(device.type, 64)
         self._move_to_device()
 
@@ -80,15 +81,19 @@ class Passes:
             yield
 
     def _quickest(self, count: int, groups: Sequence[Sequence[int]], embed: Embed) -> Embeddings:
-        # Fewer than there are cores are sooner done by all of them together.
-        if self._device.type == "cpu" and 1 < self.cores.count <= count:
-            return self._side_by_side(count, groups, embed)
-        return self._together(count, groups, embed)
+        if self._device.type != "cpu" or self.cores.count == 1:
+            return self._together(count, groups, embed)
+        with self._under_way.going_on():
+            # Fewer than there are cores are sooner done by all of them, if they are free.
+            free = self._under_way.count == 1 and not other_work.count
+            if free and count < self.cores.count:
+                return self._together(count, groups, embed)
+            size = -(-count // self.cores.count) if free else count
+            return self._side_by_side(min(size, LARGEST_PART), count, groups, embed)
 
     def _side_by_side(
-        self, count: int, groups: Sequence[Sequence[int]], embed: Embed
+        self, size: int, count: int, groups: Sequence[Sequence[int]], embed: Embed
     ) -> Embeddings:
-        size = min(-(-count // self.cores.count), LARGEST_PART)
         parts = [
             group[start : start + size] for group in groups for start in range(0, len(group), size)
         ]

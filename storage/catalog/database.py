@@ -14,6 +14,8 @@ HEAD_REVISION = "0002"
 """The newest migration; compared at every open, so that Alembic is only loaded to migrate."""
 
 BUSY_TIMEOUT_S = 30
+KEPT_CONNECTIONS = 32
+"""Opened on need. More than a server has threads: one that is not kept is set up anew each time."""
 
 
 def open_database(url: str, data_dir: Path) -> Engine:
@@ -21,7 +23,7 @@ def open_database(url: str, data_dir: Path) -> Engine:
 
     Raises LibraryTooNew when a later version has written the catalog; CatalogUnusable.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, pool_size=KEPT_CONNECTIONS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin)

@@ -7,9 +7,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.index.byte_part import ZERO, Part
 from storage.index.loaded_index import LoadedIndex
 from storage.index.mapped_parts import read_parts, write_parts
-from storage.index.quick_scan import ZERO, Part, QuickScan
+from storage.index.quick_scan import QuickScan
 
 PART_ROWS = 32_768
 """A multiple of 8, so that a bitmap of all rows is cut between bytes. Some megabytes."""

@@ -15,24 +15,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.index.byte_part import Found, Part, Query, Rows
 from storage.index.chosen_rows import ChosenRows
 from storage.index.mapped_parts import in_parallel, touch_pages
+from storage.index.shared_scan import scan_together
+from storage.together import Together
 
-STEPS_OFF = 2.4
-"""By how many steps of rounding a score is allowed to be off.
-
-Each number is off by at most half a step, as good as evenly and independently of the others. A sum
-of such errors is more than c times the norm of the vector of whole steps with a probability under
-2·exp(−6c²) (a number spread evenly over a step has the moments of a normal one of variance 1/12, or
-lower ones), which for 2.4 is 2e-15.
-"""
-SUM_ERROR = 1e-5
-"""More than FAISS's sums in float32 are off by, as a share of what is added up; and more than
-two scores that are rounded to the same."""
 SPARE = 256
 """Rows that are asked of each part, and more where more are wanted: few enough not to be felt."""
 LEAST_DEEPER, MOST_DEEPER = 1.5, 8.0
@@ -46,119 +37,25 @@ WORTH_HEEDING = 1.2
 """Of the time for all rows. Where it takes more to read only the chosen, as where they lie among
 the others at random, all are read and the others dropped afterwards, with as many kept as are
 nearer than the chosen."""
-PROBES, PROBED_ROWS = 4, 1024
-"""To see how many that is: parts, and rows of each."""
-STEPS, ZERO = 255, 128
-"""In a range of numbers of the rows, and the one that is read as 0."""
-QUERY_STEPS = 127
-
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
+PROBES = 4
+"""To see how many that is: parts, some rows of each."""
+WORTH_SHARING, MOST_SHARING = 5, 15
+"""Queries at once. A reading for many takes as long as four or five for one each."""
+MOST_SHARED_HITS, LEAST_SHARED_ROWS = 1000, 1 / 4
+"""Whoever wants more, or chooses fewer of all rows, is served alone."""
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """Some of the best of a part."""
-
-    rows: Rows
-    scores: Scores
-    off: float
-    """Scores are off by no more."""
-    rest: float
-    """No other row that may be found scores more; −inf when there is none."""
-
-    def only(self, chosen: ChosenRows) -> "Found":
-        keep = chosen.mask[self.rows]
-        return Found(self.rows[keep], self.scores[keep], self.off, self.rest)
-
-
-class Part:
-    """Rows from `start` on."""
-
-    def __init__(self, index: faiss.Index, start: int, mapped: NDArray[np.uint8]) -> None:
-        """index: of 8 bits, as it was written (`byte_rows.py`). It is used up.
-
-        mapped: the file, which the index reads and does not keep open itself.
-        """
-        ranges = faiss.vector_to_array(index.sq.trained)  # type: ignore[attr-defined]
-        lowest, extents = ranges.reshape(2, index.d)
-        self.count, self.start = index.ntotal, start
-        self._steps = (extents / STEPS).astype(np.float32)
-        self._middle = (lowest + (ZERO + 0.5) * self._steps).astype(np.float32)
-        self._longest = index.sq.rangestat_arg  # type: ignore[attr-defined]
-        # The ranges go to the query, once, and not to every number of every row: FAISS multiplies
-        # bytes then.
-        index.sq.qtype = faiss.ScalarQuantizer.QT_8bit_direct_signed  # type: ignore[attr-defined]
-        self._index, self.mapped = index, mapped
-
-    def search(
-        self, query: NDArray[np.float32], wanted: int, chosen: ChosenRows | None = None
-    ) -> Found:
-        """The best `wanted` rows. chosen: only these; None for all."""
-        selector = None
-        if chosen is not None:
-            mine = chosen.bits[self.start // 8 : -(-(self.start + self.count) // 8)]
-            selector = faiss.IDSelectorBitmap(mine)  # type: ignore[arg-type, call-arg]
-        return self._found(self._index, self.start, query, wanted, selector)
-
-    def probe(self, query: NDArray[np.float32]) -> "Found":
-        """A few rows, all of them."""
-        first, some = self._some
-        return self._found(some, first, query, some.ntotal)
-
-    @cached_property
-    def _some(self) -> tuple[int, faiss.Index]:
-        first = max(0, self.count - PROBED_ROWS) // 2
-        product = faiss.METRIC_INNER_PRODUCT
-        kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
-        some = faiss.IndexScalarQuantizer(self._index.d, kind, product)
-        some.add(self._index.reconstruct_n(first, min(PROBED_ROWS, self.count)))
-        return self.start + first, some
-
-    def _asked(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """(1, dim) whole numbers, for the rows as FAISS reads them; and by what they are to be
-        multiplied."""
-        asked = query * self._steps
-        step = max(float(np.abs(asked).max()), 1e-30) / QUERY_STEPS
-        return np.rint(asked / step)[np.newaxis], step
-
-    def _found(
-        self,
-        index: faiss.Index,
-        start: int,
-        query: NDArray[np.float32],
-        wanted: int,
-        selector: faiss.IDSelector | None = None,
-    ) -> "Found":
-        """index: the part's, or one of some of its rows from `start` on."""
-        wanted = min(wanted, index.ntotal)
-        parameters = None
-        if selector is not None:
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        asked, step = self._asked(query)
-        products, rows = index.search(asked, wanted, params=parameters)
-        there = rows[0] >= 0
-        all_found = wanted == index.ntotal or not there.all()
-        middle = float(query @ self._middle)
-        scores = (products[0] * step + middle).astype(np.float32)
-        return Found(
-            rows[0][there] + start,
-            scores[there],
-            self._off(query * self._steps, step) + SUM_ERROR * abs(middle),
-            -np.inf if all_found else float(scores[-1]),
-        )
-
-    def _off(self, asked: NDArray[np.float32], step: float) -> float:
-        # The rows' rounding times the query, and the query's times the rows as they are rounded.
-        rounding = math.hypot(float(np.linalg.norm(asked)), step * self._longest)
-        return STEPS_OFF * rounding + SUM_ERROR * ZERO * float(np.abs(asked).sum())
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class QuickScan:
     """Every row of an index, in its order. Safe to use from many threads."""
 
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        self._together = Together(
+            self._candidates_of,
+            lambda waiting: 1 if waiting < WORTH_SHARING else min(waiting, MOST_SHARING),
+        )
 
     @property
     def count(self) -> int:
@@ -174,8 +71,22 @@ class QuickScan:
     ) -> Rows:
         """Rows among which the true best `limit` are, with every tie of the last of them.
 
-        query: (dim,). chosen: only these; None for all.
+        query: (dim,). chosen: only these; None for all. Those whom many threads ask for at once
+        are found by one reading of the rows.
         """
+        asked = Query(query, limit, chosen)
+        rows = self.count if chosen is None else len(chosen)
+        if limit > MOST_SHARED_HITS or rows < LEAST_SHARED_ROWS * self.count:
+            return self._candidates(asked)
+        return self._together.ask(asked)
+
+    def _candidates_of(self, queries: Sequence[Query]) -> list[Rows]:
+        if len(queries) < WORTH_SHARING:
+            return [self._candidates(query) for query in queries]
+        return scan_together(self.parts, queries)
+
+    def _candidates(self, asked: Query) -> Rows:
+        query, limit, chosen = asked.vector, asked.limit, asked.chosen
         asks = self._asks(query, limit, chosen)
 
         def search(at: int) -> Found:

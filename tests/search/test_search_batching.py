@@ -7,7 +7,7 @@ import pytest
 from color_encoder import ColorEncoder
 
 from encoders import Embeddings
-from search.query.batching import MOST_AT_ONCE, QueryBatcher
+from search.query.batching import MOST_AT_ONCE, TURNS, QueryBatcher
 
 COLORS = ("red", "green", "blue", "yellow", "white", "black")
 
@@ -36,7 +36,7 @@ def test_one_query_is_embedded_at_once() -> None:
 
 
 def _ask_while_held(texts: Sequence[str]) -> tuple[HeldEncoder, list[object]]:
-    """Ask for the first text, and for the others while it is being embedded."""
+    """Ask for the first texts, which take all turns, and for the others meanwhile."""
     encoder = HeldEncoder()
     batcher = QueryBatcher(encoder.encode_texts)
 
@@ -47,62 +47,46 @@ def _ask_while_held(texts: Sequence[str]) -> tuple[HeldEncoder, list[object]]:
             return error
 
     with ThreadPoolExecutor(len(texts)) as pool:
-        first = pool.submit(ask, texts[0])
-        assert encoder.began.acquire(timeout=20)
-        others = [pool.submit(ask, text) for text in texts[1:]]
-        while batcher.waiting < len(texts) - 1:
+        asked = []
+        for text in texts[:TURNS]:
+            asked.append(pool.submit(ask, text))
+            assert encoder.began.acquire(timeout=20)
+        asked += [pool.submit(ask, text) for text in texts[TURNS:]]
+        while batcher.waiting < len(texts) - TURNS:
             threading.Event().wait(0.001)
+        # One turn first: those that become free at once would share what waits between them.
+        encoder.let_go.release()
+        assert encoder.began.acquire(timeout=20)
         encoder.let_go.release(len(texts))
-        return encoder, [each.result(20) for each in (first, *others)]
+        return encoder, [each.result(20) for each in asked]
+
+
+ONE_BY_ONE = [1] * TURNS
+WHITES = [f"white {number}" for number in range(TURNS)]
 
 
 def test_queries_that_come_meanwhile_share_a_batch_and_each_gets_its_own() -> None:
-    texts = [f"{COLORS[number % len(COLORS)]} {number}" for number in range(1 + MOST_AT_ONCE + 3)]
+    count = TURNS + MOST_AT_ONCE + 1
+    texts = [f"{COLORS[number % len(COLORS)]} {number}" for number in range(count)]
     encoder, found = _ask_while_held(texts)
-    assert encoder.sizes == [1, MOST_AT_ONCE, 3]
+    assert encoder.sizes == [*ONE_BY_ONE, MOST_AT_ONCE, 1]
     wanted = ColorEncoder().encode_texts(texts)
     assert np.array_equal(np.stack([np.asarray(each) for each in found]), wanted)
 
 
 def test_a_batch_that_fails_fails_for_all_that_are_in_it_and_no_other() -> None:
-    encoder, found = _ask_while_held(["red", "green", "poison"])
-    assert encoder.sizes == [1, 2]
-    assert np.array_equal(np.asarray(found[0]), ColorEncoder().encode_texts(["red"])[0])
-    assert all(isinstance(each, RuntimeError) for each in found[1:])
-
-
-def test_who_is_done_goes_on_while_the_next_pass_runs() -> None:
-    encoder = HeldEncoder()
-    batcher = QueryBatcher(encoder.encode_texts)
-
-    def wait_for(count: int) -> None:
-        while batcher.waiting < count:
-            threading.Event().wait(0.001)
-
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(batcher.embed, "red")
-        assert encoder.began.acquire(timeout=20)
-        second = [pool.submit(batcher.embed, text) for text in ("green", "blue")]
-        wait_for(2)
-        encoder.let_go.release()
-        assert encoder.began.acquire(timeout=20)
-        assert first.result(20).shape == (ColorEncoder().space.dim,)
-        third = pool.submit(batcher.embed, "white")
-        wait_for(1)
-        encoder.let_go.release()
-        assert encoder.began.acquire(timeout=20)
-        for each in second:
-            each.result(20)
-        assert not third.done()
-        encoder.let_go.release()
-        third.result(20)
-    assert encoder.sizes == [1, 2, 1]
+    encoder, found = _ask_while_held([*WHITES, "green", "poison"])
+    assert encoder.sizes == [*ONE_BY_ONE, 2]
+    wanted = ColorEncoder().encode_texts(WHITES)
+    assert np.array_equal(np.stack([np.asarray(each) for each in found[:TURNS]]), wanted)
+    assert all(isinstance(each, RuntimeError) for each in found[TURNS:])
 
 
 def test_a_query_that_several_ask_for_is_embedded_once() -> None:
-    encoder, found = _ask_while_held(["red", "green", "green", "blue", "green"])
-    assert encoder.sizes == [1, 2]
-    wanted = ColorEncoder().encode_texts(["red", "green", "green", "blue", "green"])
+    texts = [*WHITES, "green", "green", "blue", "green"]
+    encoder, found = _ask_while_held(texts)
+    assert encoder.sizes == [*ONE_BY_ONE, 2]
+    wanted = ColorEncoder().encode_texts(texts)
     assert np.array_equal(np.stack([np.asarray(each) for each in found]), wanted)
 
 

@@ -1,4 +1,5 @@
-import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -6,12 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from storage.index import byte_rows, quick_scan
+from storage.index import byte_part, byte_rows, quick_scan
+from storage.index.byte_part import ZERO, Part, Query, Rows
 from storage.index.byte_rows import open_bytes, write_bytes
 from storage.index.chosen_rows import ChosenRows
 from storage.index.kinds import make_index
 from storage.index.loaded_index import LoadedIndex
 from storage.index.quick_scan import QuickScan
+from storage.index.shared_scan import scan_together
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +89,53 @@ def test_the_best_of_rows_that_differ_less_than_rounding_does_are_found(
     found = [part.search(query, part.count, None) for part in scan.parts]
     worst = max(np.abs(each.scores - rows[each.rows] @ query).max() / each.off for each in found)
     # So that scores are off by all that they are allowed to be.
-    monkeypatch.setattr(quick_scan, "STEPS_OFF", quick_scan.STEPS_OFF * worst * 1.01)
+    monkeypatch.setattr(byte_part, "STEPS_OFF", byte_part.STEPS_OFF * worst * 1.01)
     best = np.argsort(-(rows @ query))[:20]
     assert np.isin(best, scan.candidates(query, 20, None)).all()
+
+
+@pytest.mark.parametrize("dim", [16, 255, 768])
+def test_queries_that_share_a_reading_each_find_their_best(scan_of, dim: int) -> None:
+    rows = alike(5300, dim)
+    random = np.random.default_rng(4)
+    vectors = unit(rows[:12] + random.normal(size=(12, dim)) * 0.05)
+    vectors[3] *= 7
+    vectors[4] = 0
+    far = np.argsort(rows @ vectors[5])[:2000]
+    chosen = [None, np.arange(0, 5300, 2), far, np.array([7, 4000]), np.arange(3000, 5300)]
+    asked = [
+        Query(vector, (1, 10, 400)[at % 3], _chosen(chosen[at % 5], 5300))
+        for at, vector in enumerate(vectors)
+    ]
+    found = scan_together(scan_of(rows).parts, asked)
+    for query, candidates in zip(asked, found, strict=True):
+        own = np.arange(5300) if query.chosen is None else query.chosen.rows
+        best = own[np.argsort(-(rows[own] @ query.vector), kind="stable")[: query.limit]]
+        assert np.isin(best, candidates).all()
+        assert np.isin(candidates, own).all()
+        assert len(candidates) == len(set(candidates.tolist()))
+    assert len(found[0]) < 2000
+
+
+def _chosen(rows: NDArray[np.int64] | None, total: int) -> ChosenRows | None:
+    return None if rows is None else ChosenRows(rows, total)
+
+
+def test_a_shared_reading_and_one_alone_score_alike(scan_of) -> None:
+    rows = alike(2100, 96)
+    queries = [Query(row, 2100) for row in rows[:9]]
+    scan = scan_of(rows)
+    together = scan_together(scan.parts, queries)
+    assert all(sorted(found) == list(range(2100)) for found in together)
+    for part in scan.parts:
+        for query in queries:
+            alone = part.search(query.vector, part.count)
+            reading = part.reading(query.vector)
+            whole = part.codes[alone.rows - part.start].astype(np.int64) - ZERO
+            assert np.array_equal(
+                reading.scores(whole @ reading.query.astype(np.int64)).astype(np.float32),
+                alone.scores,
+            )
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.98])
@@ -125,6 +172,8 @@ def test_every_tie_of_the_last_place_is_a_candidate(scan_of) -> None:
     for chosen in (None, ChosenRows(np.arange(0, 4000, 2), 4000)):
         there = set(copies.tolist()) & set(range(0, 4000, 1 if chosen is None else 2))
         assert there <= set(scan.candidates(rows[7], 3, chosen).tolist())
+        shared = scan_together(scan.parts, [Query(rows[at], 3, chosen) for at in (5, 7, 9)])
+        assert there <= set(shared[1].tolist())
 
 
 def test_fewer_rows_than_are_asked_for_are_all_candidates(scan_of) -> None:
@@ -140,26 +189,30 @@ def test_rows_that_are_all_alike_and_a_query_of_nothing_are_scored(scan_of) -> N
         assert len(scan.candidates(query, 2, None)) == 2500
 
 
-def test_many_threads_find_what_one_finds(scan_of) -> None:
+def test_many_threads_find_the_best_by_sharing_readings(
+    scan_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = alike(5000, 64)
     scan, half = scan_of(rows), ChosenRows(np.arange(0, 5000, 2), 5000)
-    queries = rows[:40]
-    expected = [(scan.candidates(q, 5, None), scan.candidates(q, 5, half)) for q in queries]
-    differ = []
+    queries = rows[:60]
+    shared: list[int] = []
 
-    def ask() -> None:
-        for query, (of_all, of_half) in zip(queries, expected, strict=True):
-            if not np.array_equal(scan.candidates(query, 5, None), of_all):
-                differ.append(query)
-            if not np.array_equal(scan.candidates(query, 5, half), of_half):
-                differ.append(query)
+    def counted(parts: Sequence[Part], asked: Sequence[Query]) -> list[Rows]:
+        shared.append(len(asked))
+        return scan_together(parts, asked)
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not differ
+    monkeypatch.setattr(quick_scan, "scan_together", counted)
+
+    def is_right(number: int) -> bool:
+        query = queries[number % 60]
+        chosen, own = (half, half.rows) if number % 3 else (None, np.arange(5000))
+        candidates = scan.candidates(query, 5, chosen)
+        best = own[np.argsort(-(rows[own] @ query))[:5]]
+        return bool(np.isin(best, candidates).all() and np.isin(candidates, own).all())
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(is_right, range(600)))
+    assert max(shared) > 5 <= min(shared)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "of other rows"])
