@@ -36,7 +36,7 @@ BENCHMARKS = (
     Benchmark("encoding", "--queries 32 --pictures 16"),
     Benchmark("serving", "--pictures 20000 --seconds 5", "--full"),
     Benchmark("sent_pictures"),
-    Benchmark("pipeline", "--pictures 16 --rounds 1", "--pictures 96 --rounds 3"),
+    Benchmark("pipeline", "--pictures 16 --rounds 1", "--pictures 192 --rounds 2"),
     Benchmark("indexing_scale", "--sizes 500 2000 --photographs 20", "--full"),
     Benchmark("writing", "--pictures 2000 --rows 20000 60000"),
     Benchmark("peers", "", "--pictures 96 --rounds 3 --rows 100000"),

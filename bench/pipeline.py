@@ -12,7 +12,8 @@ weights. In one run, over the same files, in turns:
   `busy` is the share of its time in which the encoder was at work, `cpu ms` what a picture took
   of all cores' time, workers included: that hardly depends on what else the machine does.
 
-`of the limit` is index against the lower of decode and forward. Decoding and the model share the
+`of the limit` is index against the lower of decode and forward, and `of the team's limit` with the
+forward pass as torch has it, a team of threads over all cores. Decoding and the model share the
 cores here, so that on a CPU 1 can't be had: what the cores could do is 1 / (1/decode + 1/forward),
 and `of the cores` is against that.
 
@@ -243,7 +244,9 @@ def _compare(row: dict[str, float]) -> None:
     for precision in ("float32", "int8"):
         if f"index {precision}" in row:
             index, forward = row[f"index {precision}"], row[f"forward {precision}"]
+            team = row[f"forward {precision}, team"]
             row[f"{precision} of the limit"] = index / min(row["decode"], forward)
+            row[f"{precision} of the team's limit"] = index / min(row["decode"], team)
             row[f"{precision} of the cores"] = index * (1 / row["decode"] + 1 / forward)
             row[f"{precision} against plain"] = index / row["plain"]
 
