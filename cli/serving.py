@@ -1,7 +1,6 @@
 """Running the web server."""
 
 import errno
-import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -45,9 +44,6 @@ def serve_forever(
     app = create_app(engine, web)
     # Bound by ourselves: waitress leaves its own socket open when it can't have the port.
     listening = listen(config)
-    # What is there now stays: looking it through for garbage would halt all threads for a sixth of
-    # a second, every now and then.
-    gc.freeze()
     server = waitress.create_server(
         app,
         sockets=[listening],
