@@ -3,12 +3,12 @@
 A query alone is answered as fast as the memory can be read, and each of sixteen would read all of
 it again. A product of the rows with all the queries reads it once: NumKong makes it of 8-bit
 integers, exactly, with what the processor has for that. What a row scores, and by how much that may
-be off, is as in the quick scan (`quick_scan.py`), and so is the answer.
+be off, is as in the quick scan (`byte_part.py`), and so is the answer.
 """
 
 import threading
 from collections.abc import Iterator, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 import numkong
@@ -58,10 +58,11 @@ class _SharedScan:
         self._unused.put(memory)
 
     def _memory(self) -> numkong.Tensor:
-        if self._unused.empty():
+        try:
+            return self._unused.get_nowait()
+        except Empty:
             shape = (self._most_rows, len(self._queries) + 1)
             return numkong.empty(shape, dtype="uint32")
-        return self._unused.get()
 
 
 class _Seen:
