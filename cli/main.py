@@ -3,6 +3,7 @@
 import importlib
 import keyword
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from cli.app import App
 from cli.errors import is_expected
+from cli.waiting import wait_briefly
 
 COMMANDS = {
     "index": "Index folders, files or lists of pictures.",
@@ -84,6 +86,7 @@ def polyglance(
 def main() -> None:
     """Exit status: 0 done; 1 failed; 2 wrong usage; 130 interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wait_briefly(os.environ)
     try:
         status = polyglance.main(prog_name="polyglance", standalone_mode=False)
     except click.UsageError as error:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-NICENESS = 10
+NICENESS = 19
 
 
 def giving_way(do: Callable[[], Result]) -> Result:

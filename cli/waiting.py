@@ -1,0 +1,16 @@
+"""How torch's threads wait for one another."""
+
+from collections.abc import MutableMapping
+
+SPINS = "5000"
+"""Some tens of microseconds. A team of threads waits at the end of every operator, and as GNU's
+OpenMP has it, busily for milliseconds: where another process wants a core, the one that is waited
+for does not get it meanwhile. A query beside a process that computes then takes 1.6 times as long,
+and two processes that both embed queries hold each other up for half a second and more; waiting
+briefly costs a query alone nothing."""
+
+
+def wait_briefly(environment: MutableMapping[str, str]) -> None:
+    """For a process that has not loaded torch yet. Whoever has chosen otherwise has it so."""
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", SPINS)
