@@ -14,8 +14,9 @@ HEAD_REVISION = "0002"
 """The newest migration; compared at every open, so that Alembic is only loaded to migrate."""
 
 BUSY_TIMEOUT_S = 30
-KEPT_CONNECTIONS = 32
-"""Opened on need. More than a server has threads: one that is not kept is set up anew each time."""
+KEPT_CONNECTIONS = 8
+"""Opened on need, and up to ten more that are set up anew each time. Each holds some megabytes of a
+large catalog."""
 
 
 def open_database(url: str, data_dir: Path) -> Engine:
