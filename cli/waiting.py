@@ -5,9 +5,9 @@ from collections.abc import MutableMapping
 SPINS = "5000"
 """Some tens of microseconds. A team of threads waits at the end of every operator, and as GNU's
 OpenMP has it, busily for milliseconds: where another process wants a core, the one that is waited
-for does not get it meanwhile. A query beside a process that computes then takes 1.6 times as long,
-and two processes that both embed queries hold each other up for half a second and more; waiting
-briefly costs a query alone nothing."""
+for does not get it meanwhile. The slowest queries beside a process that computes then take 1.6
+times as long, and two servers hold each other up for seconds; waiting briefly costs a query alone
+nothing."""
 
 
 def wait_briefly(environment: MutableMapping[str, str]) -> None:

@@ -22,6 +22,7 @@ SUM_ERROR = 1e-5
 """More than FAISS's sums in float32 are off by, as a share of what is added up; and more than
 two scores that are rounded to the same."""
 PROBED_ROWS = 1024
+"""That stand for all rows of a part."""
 STEPS, ZERO = 255, 128
 """In a range of numbers of the rows, and the one that is read as 0."""
 QUERY_STEPS = 127

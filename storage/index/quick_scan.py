@@ -81,8 +81,8 @@ class QuickScan:
         return self._together.ask(asked)
 
     def _candidates_of(self, queries: Sequence[Query]) -> list[Rows]:
-        if len(queries) < WORTH_SHARING:
-            return [self._candidates(query) for query in queries]
+        if len(queries) == 1:
+            return [self._candidates(queries[0])]
         return scan_together(self.parts, queries)
 
     def _candidates(self, asked: Query) -> Rows:
